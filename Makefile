@@ -1,0 +1,45 @@
+# `make train` and `make test` work on a fresh machine with Python 3.11: each makes .venv first.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock
+
+.PHONY: train test lint format lock clean
+
+train: .venv/.runtime
+	$(BIN)/python run.py --pipeline train
+
+test: .venv/.dev lint
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Run after changing requirements.txt or requirements-dev.txt, in a fresh .venv.
+lock:
+	rm -rf .venv && $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip freeze --exclude pip --exclude setuptools | sed 's/+cpu$$//' > requirements.lock
+
+.venv/.python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=..."; exit 2; }
+	@echo "Making .venv and installing the pinned requirements (a few minutes, once) ..."
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.runtime: .venv/.python requirements.txt requirements.lock
+	$(INSTALL) -r requirements.txt
+	touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

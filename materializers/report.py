@@ -1,0 +1,41 @@
+"""Reports as JSON, shown in the dashboard as the page and the pictures they draw of themselves."""
+
+from typing import Any, ClassVar
+
+from zenml.enums import ArtifactType, VisualizationType
+from zenml.materializers.base_materializer import BaseMaterializer
+
+from sentiment.report import Report
+
+
+class ReportMaterializer(BaseMaterializer):
+    """Stores any `Report` as JSON with an HTML visualization and its figures as PNG."""
+
+    ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (Report,)
+    ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA_ANALYSIS
+    FILE: ClassVar[str] = "report.json"
+
+    def save(self, data: Report) -> None:
+        """Write `report.json`."""
+        with self.artifact_store.open(f"{self.uri}/{self.FILE}", "w") as file:
+            file.write(data.model_dump_json(indent=2))
+
+    def load(self, data_type: type[Any]) -> Report:
+        """Read `report.json` back into the report's own type."""
+        with self.artifact_store.open(f"{self.uri}/{self.FILE}", "r") as file:
+            report: Report = data_type.model_validate_json(file.read())
+            return report
+
+    def save_visualizations(self, data: Report) -> dict[str, VisualizationType]:
+        """The report's page, then each of its figures."""
+        shown: dict[str, VisualizationType] = {}
+        page = f"{self.uri}/report.html"
+        with self.artifact_store.open(page, "w") as file:
+            file.write(data.to_html())
+        shown[page] = VisualizationType.HTML
+        for name, png in data.figures().items():
+            picture = f"{self.uri}/{name}.png"
+            with self.artifact_store.open(picture, "wb") as file:
+                file.write(png)
+            shown[picture] = VisualizationType.IMAGE
+        return shown

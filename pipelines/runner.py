@@ -1,0 +1,141 @@
+"""Running a pipeline on a stack: quiet logs, a line per finished step, and failures as the errors they were.
+
+Nothing here knows the orchestrator: progress and failures are read from ZenML's own records of the run, so they look
+the same whether the steps ran in this process or in pods.
+"""
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from zenml.client import Client
+from zenml.enums import ExecutionStatus
+from zenml.models import PipelineRunResponse, StepRunResponse
+
+from sentiment import errors
+from sentiment.data.pii import mask
+from sentiment.errors import SentimentError
+from steps.names import SUMMARY
+
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """What is told about a finished step: `summary` is the step's own sentence of counts."""
+
+    name: str
+    status: str
+    seconds: float
+    summary: str
+
+
+def run_pipeline(
+    invoke: Callable[[], Any], *, run_name: str, on_step: Callable[[StepLine], None]
+) -> PipelineRunResponse:
+    """Call `invoke` (a configured ZenML pipeline call) and report each step as it ends.
+
+    Raises the SentimentError a step raised, wherever the step ran; any other failure as a SentimentError that names
+    the step.
+    """
+    with _watching(run_name, on_step):
+        try:
+            invoke()
+        except SentimentError:
+            raise
+        except Exception as error:
+            raise _failure(run_name, error) from error
+    run = Client().get_pipeline_run(run_name)
+    if run.status != ExecutionStatus.COMPLETED:
+        raise _failure(run_name, None)
+    return run
+
+
+@contextmanager
+def logs_to(path: Path) -> Iterator[Path]:
+    """Send every log record to `path` and none to the terminal, e-mail addresses and numbers masked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # else MLflow writes to the terminal through handlers of its own
+    root = logging.getLogger()
+    silenced = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    for each in silenced:
+        root.removeHandler(each)
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield path
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        handler.close()
+        for each in silenced:
+            root.addHandler(each)
+
+
+class _MaskingFormatter(logging.Formatter):
+    COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(self.COLOURS.sub("", super().format(record)))
+
+
+@contextmanager
+def _watching(run_name: str, on_step: Callable[[StepLine], None]) -> Iterator[None]:
+    stop = threading.Event()
+    told: set[UUID] = set()
+
+    def watch() -> None:
+        while not stop.wait(POLL_SECONDS):
+            _tell_finished(run_name, told, on_step)
+
+    thread = threading.Thread(target=watch, name="step-watcher", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        _tell_finished(run_name, told, on_step)
+
+
+def _tell_finished(run_name: str, told: set[UUID], on_step: Callable[[StepLine], None]) -> None:
+    for step in _steps(run_name):
+        if step.id not in told and step.status.is_finished:
+            told.add(step.id)
+            on_step(_line(step))
+
+
+def _steps(run_name: str) -> list[StepRunResponse]:
+    client = Client()
+    runs = client.list_pipeline_runs(name=run_name, size=1).items
+    if not runs:
+        return []
+    page = client.list_run_steps(pipeline_run_id=runs[0].id, sort_by="asc:created", size=200, hydrate=True)
+    return list(page.items)
+
+
+def _line(step: StepRunResponse) -> StepLine:
+    seconds = (step.end_time - step.start_time).total_seconds() if step.end_time and step.start_time else 0.0
+    return StepLine(step.name, str(step.status.value), seconds, str(step.run_metadata.get(SUMMARY, "")))
+
+
+def _failure(run_name: str, error: Exception | None) -> SentimentError:
+    for step in _steps(run_name):
+        if step.status == ExecutionStatus.FAILED:
+            if step.exception_info is None:
+                return SentimentError(f"The step {step.name} failed: {mask(str(error))}.")
+            kind, _, message = step.exception_info.traceback.strip().splitlines()[-1].partition(": ")
+            known = getattr(errors, kind.rpartition(".")[2], None)
+            if isinstance(known, type) and issubclass(known, SentimentError):
+                return known(message)
+            return SentimentError(f"The step {step.name} failed: {mask(message or kind)}.")
+    return SentimentError(f"The run did not complete: {mask(str(error)) if error else 'see its log'}.")

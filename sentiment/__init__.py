@@ -1,0 +1,17 @@
+"""Sentiment models for Korean and English reviews: the domain, free of any orchestrator or server."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sentiment.predictor import Prediction, Predictor
+
+__all__ = ["Prediction", "Predictor"]
+
+
+def __getattr__(name: str) -> object:
+    # Imported on use: whoever imports sentiment.config or sentiment.errors should not pay for numpy and polars.
+    if name in __all__:
+        from sentiment import predictor  # noqa: PLC0415
+
+        return getattr(predictor, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,125 @@
+"""Where reviews come from, how they are split and what they must satisfy."""
+
+from datetime import date
+from itertools import pairwise
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from sentiment.config.base import Config
+
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
+
+
+class DatasetConfig(Config):
+    """One dataset: files, their columns and what their values mean.
+
+    A path is a file, a folder, a glob, an http(s) URL or `hf://owner/name[/config][@revision]`; a relative path is
+    looked for in the working directory, then in the project. `path` is split by `SplitConfig`; `validation_path`,
+    `test_path` and `split_column` (values train, validation, test) give a split that is kept.
+
+    A column left at null is the one with the conventional name (`CONVENTIONAL_COLUMNS` in `sentiment.data.read`) if
+    the file has it; a column that is named must be there; an empty name switches it off. Labels come from the label
+    column (`label_values` maps its values to `labels`; by default they are the label names), else from the rating:
+    a rating outside every range of `rating_ranges` gives no label. `synthetic` says that no customer wrote the texts:
+    results on them are shown as a demonstration.
+    """
+
+    name: str
+    path: str
+    synthetic: bool = False
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    validation_path: str | None = None
+    validation_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    test_path: str | None = None
+    test_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    format: Format | None = None
+    encoding: str = "utf-8"
+    quote_char: str | None = Field(default='"', min_length=1, max_length=1)
+
+    text_column: str = "text"
+    id_column: str | None = None
+    label_column: str | None = None
+    rating_column: str | None = None
+    category_column: str | None = None
+    language_column: str | None = None
+    created_at_column: str | None = None
+    source_column: str | None = None
+    split_column: str | None = None
+
+    labels: list[str] = Field(default=["negative", "positive"], min_length=2)
+    label_values: dict[str, str] | None = None
+    rating_ranges: dict[str, tuple[float, float]] = Field(default={"negative": (1, 2), "positive": (4, 5)})
+    language: str | None = None
+
+    created_from: date | None = None
+    created_before: date | None = None
+    sample_rate: float = Field(default=1.0, gt=0, le=1)
+    max_chars: int = Field(default=20_000, gt=0)
+
+    @field_validator("label_values", mode="before")
+    @classmethod
+    def _keys_as_text(cls, values: object) -> object:
+        # YAML reads `0: negative` and `true: positive` as an int and a bool.
+        return {_as_text(key): value for key, value in values.items()} if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _label_names_agree(self) -> "DatasetConfig":
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels names a label twice: {self.labels}")
+        named = set((self.label_values or {}).values()) | set(self.rating_ranges)
+        default = DatasetConfig.model_fields["rating_ranges"].default
+        if self.rating_ranges == default and not set(default) <= set(self.labels):
+            named = set((self.label_values or {}).values())  # other labels, given by a label column
+        if unknown := sorted(named - set(self.labels)):
+            raise ValueError(f"label_values or rating_ranges name {unknown}, which labels {self.labels} does not have")
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_are_apart(self) -> "DatasetConfig":
+        ranges = sorted(self.rating_ranges.values())
+        overlap = any(below[1] >= above[0] for below, above in pairwise(ranges))
+        if overlap or any(low > high for low, high in ranges):
+            raise ValueError(f"rating_ranges must be [low, high] and must not overlap: {self.rating_ranges}")
+        return self
+
+
+class SplitConfig(Config):
+    """How rows without a given split are divided.
+
+    A validation or test set that the dataset gives is kept as it is; the method carves the missing ones from train.
+    `hash` decides by the normalised text and `salt` alone, so that a text keeps its split when the data grows; `time`
+    puts the newest rows into test; `given` insists on a given test set (a missing validation set is carved by hash).
+    """
+
+    method: Literal["hash", "time", "given"] = "hash"
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1)
+    salt: str = "sentiment"
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> "SplitConfig":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together leave no rows for train")
+        return self
+
+
+class ValidationConfig(Config):
+    """What a dataset must satisfy before anything is trained on it. Shares are of the rows read."""
+
+    max_empty_share: float = Field(default=0.05, ge=0, le=1)
+    max_too_long_share: float = Field(default=0.01, ge=0, le=1)
+    max_unlabelled_share: float = Field(default=0.6, ge=0, le=1)
+    max_conflict_share: float = Field(default=0.05, ge=0, le=1)
+    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
+    max_repeated_id_share: float = Field(default=0.01, ge=0, le=1)
+    min_rows_per_class: int = Field(default=20, ge=1)
+    languages: list[str] = Field(default=["ko", "en"])
+    max_other_language_share: float = Field(default=0.1, ge=0, le=1)
+    near_duplicate_similarity: float = Field(default=0.8, gt=0, le=1)
+    max_near_duplicate_share: float = Field(default=0.1, ge=0, le=1)
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,155 @@
+"""Config files and `--set` overrides into validated config models, with errors that name the nearest valid key.
+
+A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and each
+of `candidates` and `baseline` by configs/models/NAME.yaml. `${VAR}` and `${VAR:-default}` come from the environment.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sentiment.config.base import Config
+from sentiment.config.environment import expand
+from sentiment.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIGS = PROJECT / "configs"
+REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ()) -> ConfigT:
+    """Read `path`, apply `key.to.value=yaml` overrides in order, and validate against `model`.
+
+    Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
+    """
+    raw = _read_yaml(path)
+    for key in REFERENCES:
+        if key in raw:
+            raw[key] = _resolve(key, raw[key])
+    for override in overrides:
+        key, found, text = override.partition("=")
+        if not found or not key:
+            raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
+        _assign(raw, key.split("."), _parse(override, text))
+    return validate(expand(raw), model, str(path))
+
+
+def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> ConfigT:
+    """Validate `raw` against `model`; `source` names it in errors."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = tuple(part for part in first["loc"])
+        raise _config_error(model, location, first["type"], first["msg"], source) from None
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """One sentence that helps with a wrong name: the closest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {', '.join(names)}."
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    location = path if path.is_absolute() or path.exists() else PROJECT / path
+    try:
+        content = yaml.safe_load(location.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = [file.name for file in location.parent.glob("*.yaml")] if location.parent.is_dir() else []
+        raise ConfigError(f"The config file {path} does not exist.", nearest(path.name, names)) from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is not a readable YAML file: {' '.join(str(error).split())}.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys, not a {type(content).__name__}.")
+    return content
+
+
+def _resolve(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_resolve(key, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    folder = CONFIGS / REFERENCES[key]
+    path = Path(value) if value.endswith((".yaml", ".yml")) else folder / f"{value}.yaml"
+    if path.parent == folder and not path.exists():
+        names = [file.stem for file in folder.glob("*.yaml")]
+        raise ConfigError(f"{key}: there is no {value!r} in configs/{REFERENCES[key]}.", nearest(value, names))
+    return {"name": path.stem, **_read_yaml(path)}
+
+
+def _parse(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not valid YAML.", "Quote it.") from None
+
+
+def _assign(target: Any, keys: Sequence[str], value: Any) -> None:
+    head, rest = keys[0], keys[1:]
+    if isinstance(target, list):
+        index = _index(target, head)
+        if rest:
+            _assign(target[index], rest, value)
+        else:
+            target[index] = value
+    elif not rest:
+        target[head] = _resolve(head, value) if head in REFERENCES else value
+    else:
+        if not isinstance(target.get(head), dict | list):
+            target[head] = {}
+        _assign(target[head], rest, value)
+
+
+def _index(items: list[Any], key: str) -> int:
+    names = [str(item.get("name")) if isinstance(item, dict) else str(item) for item in items]
+    if key in names:
+        return names.index(key)
+    if key.isdecimal() and int(key) < len(items):
+        return int(key)
+    raise ConfigError(f"--set: the list has no entry {key!r}.", nearest(key, names))
+
+
+def _config_error(
+    model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str, source: str
+) -> ConfigError:
+    named = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        valid = _fields_at(model, location[:-1])
+        return ConfigError(f"{source}: unknown key {named!r}.", nearest(str(location[-1]), valid))
+    if kind == "missing":
+        return ConfigError(f"{source}: the key {named!r} is required.")
+    return ConfigError(f"{source}: {named or 'the config'}: {message}.")
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
+    models = [model]
+    for part in location:
+        inner = [field for each in models if (field := each.model_fields.get(str(part)))]
+        if inner:
+            models = [nested for field in inner for nested in _models_in(field.annotation)]
+        elif tagged := [each for each in models if _tag(each) == part]:
+            models = tagged
+    return {name for each in models for name in each.model_fields}
+
+
+def _tag(model: type[BaseModel]) -> Any:
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation)[0] if kind and get_args(kind.annotation) else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType) or get_args(annotation):
+        return [nested for argument in get_args(annotation) for nested in _models_in(argument)]
+    return []

@@ -1,0 +1,10 @@
+"""The candidates a config can name: one model per kind of configs/models/*.yaml."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sentiment.config.linear import LinearConfig
+from sentiment.config.transformer import TransformerConfig
+
+ModelConfig = Annotated[LinearConfig | TransformerConfig, Field(discriminator="kind")]

@@ -1,0 +1,48 @@
+"""The config of the train pipeline: what configs/train*.yaml may say."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from sentiment.config.base import Config
+from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
+from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.config.linear import LinearConfig
+from sentiment.config.models import ModelConfig
+from sentiment.data.normalise import TextNormaliser
+
+
+class StepOptions(Config):
+    """How one step is run: whether its cached result may be used, and how often it is tried again."""
+
+    cache: bool = True
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+
+
+class TrainConfig(Config):
+    """Everything `python run.py --pipeline train` can be told; see configs/train.yaml."""
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    model_name: str = "sentiment"
+    dataset: DatasetConfig
+    normaliser: TextNormaliser = TextNormaliser()
+    split: SplitConfig = SplitConfig()
+    validation: ValidationConfig = ValidationConfig()
+    baseline: LinearConfig = LinearConfig(kind="linear", name="linear")
+    candidates: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
+    evaluation: EvaluationConfig = EvaluationConfig()
+    gate: GateConfig = GateConfig()
+    steps: dict[str, StepOptions] = {}
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [candidate.name for candidate in self.candidates]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two candidates share a name: {', '.join(names)}")
+        return self
+
+    def models(self) -> tuple[ModelConfig, ...]:
+        """The models to train: the candidates, and the baseline where it is not one of them."""
+        if self.baseline in self.candidates:
+            return self.candidates
+        return (*self.candidates, self.baseline)

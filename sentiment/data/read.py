@@ -1,0 +1,333 @@
+"""A dataset's config into reviews: find the files, read them, map their columns to the one schema.
+
+Texts stay raw here; `sentiment.data.clean` normalises them and drops what cannot be used.
+"""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+
+from sentiment import html
+from sentiment.config.dataset import DatasetConfig
+from sentiment.config.load import nearest
+from sentiment.data import sources
+from sentiment.data.files import load
+from sentiment.data.hashing import fractions
+from sentiment.data.pii import mask
+from sentiment.data.reviews import SPLITS, Splits
+from sentiment.errors import DataError
+from sentiment.home import home
+from sentiment.report import Report
+
+CONVENTIONAL_COLUMNS = {
+    "id": ("id",),
+    "label": ("label",),
+    "rating": ("rating",),
+    "category": ("category",),
+    "language": ("language",),
+    "created_at": ("created_at",),
+    "source": ("source", "domain"),
+    "split": ("split",),
+}
+_SPLIT_NAMES = {name: name for name in SPLITS} | {"valid": "validation", "val": "validation", "dev": "validation"}
+# ISO 8601 first, then how Amazon's and Korean sites' exports write a date.
+_TIME_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M",
+    "%m %d, %Y",
+    "%Y.%m.%d",
+    "%Y/%m/%d",
+    "%Y%m%d",
+)
+_LARGEST_UNIX_SECONDS = 1e11
+_HANGUL = "[ㄱ-ㅣ가-힣]"
+_FIRST = 5
+
+
+class ReadingReport(Report):
+    """What was read, which rows the config left out, and what was noticed in the others."""
+
+    dataset: str
+    files: list[str]
+    rows_read: int
+    left_out: dict[str, int]
+    noticed: dict[str, int]
+    rows: dict[str, int]
+
+    def to_html(self) -> str:
+        """The counts as tables."""
+        return html.page(
+            f"Reading {self.dataset}",
+            html.section("Rows", html.table(["split", "rows"], self.rows.items())),
+            html.section("Left out, as the config asks", html.table(["reason", "rows"], self.left_out.items())),
+            html.section("Noticed", html.table(["what", "rows"], self.noticed.items())),
+            html.section("Files", html.table(["file"], [[file] for file in self.files])),
+        )
+
+
+def read(config: DatasetConfig, *, labelled: bool = True) -> tuple[Splits, ReadingReport]:
+    """Read a dataset. Rows without a given split are in `train`.
+
+    `labelled=False` is for rows to be scored or pre-trained on: labels may be absent. Raises DataError for anything
+    that makes the source unusable: see `sentiment.data.files.load` and `sentiment.data.sources`, a column that is
+    missing, a label that is not known, a label of the config that no row has.
+    """
+    noticed: Counter[str] = Counter()
+    parts = []
+    files = []
+    for default_split, place, raw in _raw_frames(config):
+        files.append(place)
+        parts.append(_to_schema(raw, config, Path(place), default_split, noticed))
+    frame = pl.concat(parts)
+    noticed["repeated id"] += len(frame) - frame["id"].n_unique()
+    kept, left_out = _select(frame, config, noticed)
+    if labelled:
+        _check_labels(kept, config)
+    report = ReadingReport(
+        dataset=config.name,
+        files=files,
+        rows_read=len(frame),
+        left_out=left_out,
+        noticed={reason: rows for reason, rows in noticed.items() if rows},
+        rows={name: int((kept["split"] == name).sum()) for name in SPLITS},
+    )
+    return Splits.from_frame(kept, config.labels), report
+
+
+def source_digest(config: DatasetConfig) -> str:
+    """SHA-256 of the config and of the bytes it points at: the key under which an ingest can be cached.
+
+    A download counts by its declared checksum, else by what the server says about its version; a hub dataset by its
+    name and revision alone, so pin a revision.
+    """
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for path, checksum in _paths(config).values():
+        if sources.is_url(path):
+            digest.update((checksum or sources.remote_version(path)).encode())
+        elif not path.startswith(sources.HUB):
+            for file in sources.local_files(path):
+                with file.open("rb") as content:
+                    digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _paths(config: DatasetConfig) -> dict[str, tuple[str, str | None]]:
+    paths = {
+        "train": (config.path, config.sha256),
+        "validation": (config.validation_path, config.validation_sha256),
+        "test": (config.test_path, config.test_sha256),
+    }
+    return {split: (path, checksum) for split, (path, checksum) in paths.items() if path}
+
+
+def _raw_frames(config: DatasetConfig) -> list[tuple[str, str, pl.DataFrame]]:
+    frames = []
+    for split, (path, checksum) in _paths(config).items():
+        if path.startswith(sources.HUB):
+            hub = sources.hub_frames(path)
+            frames += [(_SPLIT_NAMES.get(name, split), f"{path} ({name})", frame) for name, frame in hub.items()]
+            continue
+        if sources.is_url(path):
+            files = [sources.download(path, checksum, home() / "downloads")]
+        else:
+            files = sources.local_files(path)
+        frames += [(split, str(file), load(file, config.format, config.encoding, config.quote_char)) for file in files]
+    return frames
+
+
+def _to_schema(
+    raw: pl.DataFrame, config: DatasetConfig, place: Path, default_split: str, noticed: Counter[str]
+) -> pl.DataFrame:
+    columns = _columns(raw, config, place)
+    text = _flat(raw[columns["text"]]).cast(pl.String)
+    label, rating = _labels(raw, columns, config, place, noticed)
+    created_at = _times(raw, columns.get("created_at"))
+    noticed["unreadable date"] += created_at.null_count() - _strings(raw, columns.get("created_at")).null_count()
+    numbered = pl.select(pl.concat_str(pl.lit(f"{place.name}:"), pl.int_range(1, len(raw) + 1))).to_series()
+    ids = _strings(raw, columns.get("id"))
+    noticed["id made from file and row"] += ids.null_count()
+    return pl.DataFrame(
+        {
+            "id": ids.fill_null(numbered) if ids.null_count() else ids,
+            "text": text.fill_null(""),
+            "label": label,
+            "rating": rating,
+            "category": _strings(raw, columns.get("category")),
+            "language": _languages(raw, columns.get("language"), text, config.language),
+            "created_at": created_at,
+            "source": _strings(raw, columns.get("source")).fill_null(config.name),
+            "split": _given_split(raw, columns.get("split"), default_split, place),
+        }
+    )
+
+
+def _columns(raw: pl.DataFrame, config: DatasetConfig, place: Path) -> dict[str, str]:
+    """Which column of the file plays which role; roles without one are absent."""
+    columns: dict[str, str] = {}
+    for role, names in {"text": (), **CONVENTIONAL_COLUMNS}.items():
+        named: str | None = getattr(config, f"{role}_column")
+        if named is None:
+            columns.update((role, name) for name in reversed(names) if name in raw.columns)
+        elif named in raw.columns:
+            columns[role] = named
+        elif named:
+            raise DataError(
+                f"{place} has no column {named!r} (dataset.{role}_column); it has {', '.join(raw.columns)}.",
+                nearest(named, raw.columns),
+            )
+    return columns
+
+
+def _flat(values: pl.Series) -> pl.Series:
+    if values.dtype.is_nested():
+        raise DataError(f"The column {values.name!r} holds lists or objects.", "Name a column of plain values.")
+    return values
+
+
+def _strings(raw: pl.DataFrame, column: str | None) -> pl.Series:
+    """A column as stripped strings, null where there is nothing; the number 7.0 reads as 7."""
+    if column is None:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+    values = _flat(raw[column])
+    if values.dtype.is_float() and (values.drop_nulls() % 1 == 0).all():
+        values = values.cast(pl.Int64)
+    values = values.cast(pl.String)
+    if values.dtype == raw[column].dtype:
+        values = values.str.strip_chars()
+        values = values.set(values == "", None)
+    return values
+
+
+def _labels(
+    raw: pl.DataFrame, columns: dict[str, str], config: DatasetConfig, place: Path, noticed: Counter[str]
+) -> tuple[pl.Series, pl.Series]:
+    """Label indices and ratings; both null where the row does not say."""
+    written = _strings(raw, columns.get("rating"))
+    rating = written.cast(pl.Float32, strict=False)
+    noticed["unreadable rating"] += rating.null_count() - written.null_count()
+    if "label" in columns:
+        return _labels_by_value(_strings(raw, columns["label"]), raw, columns, config, place), rating
+    label = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(raw))
+    for name, (low, high) in config.rating_ranges.items():
+        label = label.set(rating.is_between(low, high).fill_null(False), config.labels.index(name))
+    noticed["rating outside every range"] += label.null_count() - rating.null_count()
+    return label, rating
+
+
+def _labels_by_value(
+    values: pl.Series, raw: pl.DataFrame, columns: dict[str, str], config: DatasetConfig, place: Path
+) -> pl.Series:
+    names = config.label_values or {name: name for name in config.labels}
+    unknown = values.is_not_null() & ~values.is_in(list(names))
+    if unknown.any():
+        rows = unknown.arg_true().head(_FIRST)
+        where = _strings(raw.select(columns["id"])[rows], columns["id"]).to_list() if "id" in columns else None
+        known = ", ".join(repr(name) for name in names)
+        shown = mask(str(values[rows[0]]))[:40]
+        raise DataError(
+            f"{place}: the label {shown!r} in column {columns['label']!r} is not one of {known} "
+            f"({unknown.sum()} rows, first {f'ids {where}' if where else f'rows {(rows + 1).to_list()}'}).",
+            f"Map it with dataset.label_values, for example {{{shown!r}: {config.labels[0]}}}.",
+        )
+    indices = {value: config.labels.index(name) for value, name in names.items()}
+    return values.replace_strict(indices, default=None, return_dtype=pl.Int64)
+
+
+def _times(raw: pl.DataFrame, column: str | None) -> pl.Series:
+    """A column as UTC microseconds without a zone: dates, times, Unix seconds or milliseconds, and written dates."""
+    if column is None:
+        return pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(raw))
+    values = _flat(raw[column])
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    elif values.dtype.is_numeric():
+        milliseconds = values.cast(pl.Float64)
+        milliseconds = milliseconds.zip_with(milliseconds > _LARGEST_UNIX_SECONDS, milliseconds * 1000)
+        values = milliseconds.cast(pl.Int64).cast(pl.Datetime("ms"))
+    elif values.dtype == pl.String:
+        return _parsed_times(values.str.strip_chars())
+    return values.cast(pl.Datetime("us"))
+
+
+def _parsed_times(written: pl.Series) -> pl.Series:
+    times = pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(written))
+    for form in _TIME_FORMATS:
+        rest = (times.is_null() & written.is_not_null()).arg_true()
+        if rest.is_empty():
+            break
+        found = written.gather(rest).str.to_datetime(form, time_unit="us", strict=False)
+        if isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone:
+            found = found.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        times = times.scatter(rest, found)
+    return times
+
+
+def _languages(raw: pl.DataFrame, column: str | None, text: pl.Series, fixed: str | None) -> pl.Series:
+    if fixed:
+        return pl.Series([fixed]).new_from_index(0, len(raw))
+    given = _strings(raw, column).str.to_lowercase()
+    return given.zip_with(given.is_not_null(), detect_language(text)) if given.null_count() else given
+
+
+def detect_language(texts: pl.Series) -> pl.Series:
+    """`ko` where at least a fifth of the letters is Hangul, `en` where most are basic Latin, else `other`."""
+    only_hangul = texts.str.contains(_HANGUL) & ~texts.str.contains(rf"[\p{{L}}--{_HANGUL}]")
+    language = pl.select(
+        pl.when(only_hangul.fill_null(False)).then(pl.lit("ko")).otherwise(pl.lit("other"))
+    ).to_series()
+    # Counting letters takes four times as long as looking for one, so only mixed texts are counted.
+    mixed = (~only_hangul).fill_null(False).arg_true()
+    counted = texts.gather(mixed)
+    letters = counted.str.count_matches(r"\p{L}")
+    korean = (letters > 0) & (counted.str.count_matches(_HANGUL) >= 0.2 * letters)
+    english = (letters > 0) & ~korean & (counted.str.count_matches("[A-Za-z]") >= 0.8 * letters)
+    return language.scatter(mixed.filter(korean), "ko").scatter(mixed.filter(english), "en")
+
+
+def _given_split(raw: pl.DataFrame, column: str | None, default: str, place: Path) -> pl.Series:
+    given = _strings(raw, column).str.to_lowercase()
+    unknown = given.filter(given.is_not_null() & ~given.is_in(list(_SPLIT_NAMES)))
+    if len(unknown):
+        raise DataError(
+            f"{place}: the value {unknown[0]!r} of the column {column!r} is no split.",
+            'Use train, validation and test, or set dataset.split_column="" to split by hash or time.',
+        )
+    return given.replace_strict(_SPLIT_NAMES, default=default, return_dtype=pl.String)
+
+
+def _select(frame: pl.DataFrame, config: DatasetConfig, noticed: Counter[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Keep the dates and the sample the config asks for. A row without a date is kept: nothing says it is outside."""
+    left_out = {}
+    if config.created_from or config.created_before:
+        noticed["no date to select by"] += frame["created_at"].null_count()
+    for setting, bound in (("created_from", config.created_from), ("created_before", config.created_before)):
+        if bound:
+            later = (pl.col("created_at") >= bound).fill_null(setting == "created_from")
+            kept = frame.filter(later == (setting == "created_from"))
+            left_out[f"{setting} {bound}"] = len(frame) - len(kept)
+            frame = kept
+    if config.sample_rate < 1:
+        kept = frame.filter(fractions(frame["id"] + "\x1f" + frame["text"], "sample") < config.sample_rate)
+        left_out[f"sample_rate {config.sample_rate}"] = len(frame) - len(kept)
+        frame = kept
+    if frame.is_empty():
+        reasons = ", ".join(f"{reason}: {rows} rows" for reason, rows in left_out.items())
+        raise DataError(f"{config.name}: no row is left after {reasons}.", "Widen what dataset selects.")
+    return frame, left_out
+
+
+def _check_labels(frame: pl.DataFrame, config: DatasetConfig) -> None:
+    counts = {name: int((frame["label"] == index).sum()) for index, name in enumerate(config.labels)}
+    if missing := [name for name, rows in counts.items() if not rows]:
+        found = ", ".join(f"{name} {rows}" for name, rows in counts.items())
+        raise DataError(
+            f"{config.name}: no row has the label {' or '.join(missing)} (rows by label: {found}).",
+            "Set dataset.label_column or dataset.rating_column and what their values mean: dataset.labels, "
+            "dataset.label_values, dataset.rating_ranges.",
+        )

@@ -1,0 +1,128 @@
+"""From what a config calls a path to files on this disk: local files, folders and globs, downloads, hub datasets."""
+
+import hashlib
+import os
+import tempfile
+from glob import glob, has_magic
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import datasets
+import httpx
+import polars as pl
+
+from sentiment.config.load import PROJECT, nearest
+from sentiment.data.files import SUFFIXES, format_of
+from sentiment.errors import DataError
+
+HUB = "hf://"
+MAX_DOWNLOAD_BYTES = 4 << 30
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is fetched over HTTP."""
+    return path.startswith(("http://", "https://"))
+
+
+def local_files(path: str) -> list[Path]:
+    """The files a local path means: itself, what a glob matches, or a folder's files of a known format; sorted.
+
+    Raises DataError when there are none, with the nearest name in that folder.
+    """
+    for place in (Path(), PROJECT):
+        location = place / Path(path).expanduser()
+        if has_magic(str(location)) and not location.exists():
+            files = [Path(match) for match in glob(str(location), recursive=True) if Path(match).is_file()]
+        elif location.is_dir():
+            files = [file for file in location.iterdir() if format_of(file)]
+            if not files:
+                raise DataError(f"The folder {location} has no file ending in {', '.join(SUFFIXES)}.")
+        else:
+            files = [location] if location.is_file() else []
+        if files:
+            return sorted(files)
+    folder = Path(path).expanduser().parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    hint = nearest(Path(path).name, names) if names else f"There is no folder {folder}, or it is empty."
+    raise DataError(f"The file {path} does not exist.", hint)
+
+
+def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DOWNLOAD_BYTES) -> Path:
+    """Fetch `url` into `folder`, once: a file whose checksum is known, or that the server calls unchanged, is reused.
+
+    Written under another name and renamed when complete, so that nothing half-written is ever read. Raises DataError
+    when the server refuses, the file is larger than `max_bytes`, or its checksum differs; then nothing is left behind.
+    """
+    name = Path(urlsplit(url).path).name or "data"
+    target = folder / f"{hashlib.sha256(f'{url} {sha256}'.encode()).hexdigest()[:16]}-{name}"
+    version = target.with_name(f"{target.name}.etag")
+    headers = {"If-None-Match": version.read_text()} if target.exists() and version.exists() else {}
+    if target.exists() and sha256:
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=folder, prefix=".partial-")
+    try:
+        with (
+            os.fdopen(handle, "wb") as file,
+            httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response,
+        ):
+            if response.status_code == httpx.codes.NOT_MODIFIED:
+                return target
+            response.raise_for_status()
+            actual = hashlib.sha256()
+            for chunk in response.iter_bytes(1 << 20):
+                file.write(chunk)
+                actual.update(chunk)
+                if file.tell() > max_bytes:
+                    raise DataError(
+                        f"{url} is larger than {max_bytes >> 20} MB.",
+                        "Raise dataset.max_download_mb if it is meant to be.",
+                    )
+        if sha256 and actual.hexdigest() != sha256:
+            raise DataError(
+                f"{url} has the SHA-256 {actual.hexdigest()}, not {sha256}.",
+                "Set the checksum of the file you mean, or get the file from a source you trust.",
+            )
+        Path(partial).replace(target)
+        if etag := response.headers.get("etag"):
+            version.write_text(etag)
+        else:
+            version.unlink(missing_ok=True)
+    except httpx.HTTPError as error:
+        raise DataError(f"{url} cannot be downloaded: {error}.", "Check the address and the network.") from None
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return target
+
+
+def remote_version(url: str) -> str:
+    """What the server says to tell versions of a file apart: its ETag, else its date and size."""
+    try:
+        response = httpx.head(url, follow_redirects=True, timeout=30).raise_for_status()
+    except httpx.HTTPError as error:
+        raise DataError(f"{url} cannot be reached: {error}.", "Check the address and the network.") from None
+    headers = response.headers
+    return headers.get("etag") or f"{headers.get('last-modified')} {headers.get('content-length')}"
+
+
+def hub_frames(path: str) -> dict[str, pl.DataFrame]:
+    """The splits of a Hugging Face dataset `hf://owner/name[/config][@revision]`; class labels become their names."""
+    identity, _, revision = path.removeprefix(HUB).partition("@")
+    parts = identity.split("/")
+    if len(parts) not in (2, 3):
+        raise DataError(f"{path} is no dataset of the hub.", "Write hf://owner/name or hf://owner/name/config.")
+    try:
+        loaded = datasets.load_dataset("/".join(parts[:2]), *parts[2:], revision=revision or None)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} cannot be loaded: {cause}.", "Check the name, the network and HF_TOKEN.") from None
+    return {str(name): _hub_frame(rows) for name, rows in loaded.items()}
+
+
+def _hub_frame(rows: datasets.Dataset) -> pl.DataFrame:
+    frame = pl.DataFrame(rows.data.table)
+    classes = {name: kind.names for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)}
+    return frame.with_columns(
+        pl.col(name).replace_strict(dict(enumerate(names)), default=None, return_dtype=pl.String)
+        for name, names in classes.items()
+    )

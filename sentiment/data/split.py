@@ -1,0 +1,82 @@
+"""Dividing rows into train, validation and test so that no text stands on two sides."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from sentiment.config.dataset import SplitConfig
+from sentiment.data.hashing import fractions
+from sentiment.data.reviews import SPLITS, Splits
+from sentiment.errors import DataError
+
+_FIRST = 5
+
+
+def split(cleaned: Splits, config: SplitConfig) -> Splits:
+    """Carve the sets that the dataset did not give from train; see `SplitConfig` for the methods.
+
+    `cleaned` comes from `sentiment.data.clean`: its texts are normalised, so equal texts get equal hashes. Raises
+    DataError when a split comes out empty or without one of the classes, when `given` finds no test set, and when
+    `time` meets rows without a time.
+    """
+    if config.method == "given" and not len(cleaned.test):
+        raise DataError(
+            "split.method is 'given', but the dataset gives no test set.",
+            "Set dataset.test_path or dataset.split_column, or split.method to hash or time.",
+        )
+    frame = cleaned.train.frame()
+    shares = {
+        "test": 0.0 if len(cleaned.test) else config.test,
+        "validation": 0.0 if len(cleaned.validation) else config.validation,
+    }
+    parts = _by_time(frame, shares) if config.method == "time" else _by_hash(frame, shares, config.salt)
+    carved = Splits.from_frame(frame.with_columns(split=parts), cleaned.labels)
+    result = Splits(
+        train=carved.train,
+        validation=cleaned.validation if len(cleaned.validation) else carved.validation,
+        test=cleaned.test if len(cleaned.test) else carved.test,
+    )
+    _check(result)
+    return result
+
+
+def _by_hash(frame: pl.DataFrame, shares: dict[str, float], salt: str) -> pl.Series:
+    place = fractions(frame["text"], salt)
+    return _choose(test=place < shares["test"], validation=place < shares["test"] + shares["validation"])
+
+
+def _by_time(frame: pl.DataFrame, shares: dict[str, float]) -> pl.Series:
+    """Cut between moments, never within one: rows of the same time stay together."""
+    times = frame["created_at"]
+    if times.null_count():
+        ids = frame.filter(times.is_null())["id"].head(_FIRST).to_list()
+        raise DataError(
+            f"split.method is 'time', but {times.null_count()} rows have no created_at (first ids {ids}).",
+            "Set dataset.created_at_column, or split.method=hash.",
+        )
+    moments = times.sort()
+    never = moments[-1] + timedelta(microseconds=1)
+
+    def since(share: float) -> object:
+        return moments[round(len(moments) * (1 - share))] if share else never
+
+    newest = since(shares["test"])
+    return _choose(test=times >= newest, validation=times >= since(shares["test"] + shares["validation"]))
+
+
+def _choose(*, test: pl.Series, validation: pl.Series) -> pl.Series:
+    name = pl.when(test).then(pl.lit("test")).when(validation).then(pl.lit("validation")).otherwise(pl.lit("train"))
+    return pl.select(split=name)["split"]
+
+
+def _check(splits: Splits) -> None:
+    for name, reviews in zip(SPLITS, (splits.train, splits.validation, splits.test), strict=True):
+        rows = reviews.frame()["label"].value_counts()
+        counts = dict(zip(rows["label"].to_list(), rows["count"].to_list(), strict=True))
+        found = {label: counts.get(index, 0) for index, label in enumerate(splits.labels)}
+        if not all(found.values()):
+            shown = ", ".join(f"{label} {count}" for label, count in found.items())
+            raise DataError(
+                f"The {name} split lacks a class (rows by label: {shown}).",
+                "Use more data, a larger split.validation or split.test, or split.method=hash.",
+            )

@@ -1,0 +1,38 @@
+"""The errors a user can cause or mend: one sentence of cause, one of fix, and the exit code a scheduler sees."""
+
+from typing import ClassVar
+
+
+class SentimentError(Exception):
+    """An expected failure. `cause` says what is wrong, `fix` what to do about it; both are one sentence."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, cause: str, fix: str = "") -> None:
+        self.cause = cause
+        self.fix = fix
+        super().__init__(f"{cause} {fix}".strip())
+
+
+class ConfigError(SentimentError):
+    """A config file, an override or a command-line value is not usable."""
+
+    exit_code = 2
+
+
+class GateError(SentimentError):
+    """The promotion gate refused, or a promotion was asked for without the evidence it needs."""
+
+    exit_code = 3
+
+
+class StackError(SentimentError):
+    """A component of the stack is missing, misconfigured or out of reach."""
+
+    exit_code = 4
+
+
+class DataError(SentimentError):
+    """A source cannot be read, or its rows do not meet the validation gate."""
+
+    exit_code = 5

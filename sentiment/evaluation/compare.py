@@ -1,0 +1,195 @@
+"""Is one classifier better than another, judged on the same rows?"""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sentiment import html
+from sentiment.config.evaluation import EvaluationConfig
+from sentiment.data.reviews import Reviews
+from sentiment.evaluation.bootstrap import SIGNIFICANCE, Metric, resample_cells
+from sentiment.evaluation.evaluate import check_probabilities, true_codes
+from sentiment.evaluation.metrics import Counts, Floats, count_cells, hard_metrics
+from sentiment.evaluation.slices import SliceCounts, slice_counts
+from sentiment.models.base import Probabilities
+from sentiment.report import Report
+
+EXACT_BELOW = 25
+
+
+class McNemar(BaseModel):
+    """McNemar's test (1947) that two classifiers err equally often, on the rows where exactly one is right.
+
+    Dietterich (1998, Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms) finds
+    it sound for two models trained once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidate_only_right: int
+    champion_only_right: int
+    exact: bool
+    p_value: float
+
+
+class SliceDifference(BaseModel):
+    """Candidate minus champion within one slice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str
+    value: str
+    rows: int
+    enough_rows: bool
+    accuracy: Metric
+    macro_f1: Metric
+
+
+class PairedComparison(Report):
+    """Candidate minus champion on the same rows: differences with paired bootstrap intervals, and McNemar's test.
+
+    The intervals have the level 1 - `significance`. `data_digest` is that of the `Reviews`.
+    """
+
+    candidate: str
+    champion: str
+    rows: int
+    labels: tuple[str, ...]
+    data_digest: str
+    seed: int
+    resamples: int
+    significance: float
+    accuracy: Metric
+    macro_f1: Metric
+    mcnemar: McNemar
+    slices: tuple[SliceDifference, ...]
+
+    def to_html(self) -> str:
+        """The differences, the test, then the slices."""
+        return html.page(f"{self.candidate} against {self.champion}", *self.sections())
+
+    def sections(self) -> list[str]:
+        """The page's content, for pages that hold a comparison among other things."""
+        test = self.mcnemar
+        method = "exact binomial" if test.exact else "chi-squared with continuity correction"
+        level = f"{1 - self.significance:.0%}"
+        return [
+            html.paragraph(
+                f"{self.candidate} minus {self.champion} on the same {self.rows:,} rows. Intervals are {level}, from "
+                f"{self.resamples:,} paired bootstrap resamples: one that excludes 0 is a real difference."
+            ),
+            html.table(
+                ["difference", "value", f"{level} interval"],
+                [("macro-F1", *_signed(self.macro_f1)), ("accuracy", *_signed(self.accuracy))],
+            ),
+            html.paragraph(
+                f"Only {self.candidate} is right on {test.candidate_only_right:,} rows, only {self.champion} on "
+                f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g} ({method})."
+            ),
+            html.table(
+                ["slice", "rows", "macro-F1 difference", f"{level} interval", ""],
+                [
+                    (
+                        f"{part.column}: {part.value}",
+                        part.rows,
+                        *_signed(part.macro_f1),
+                        "" if part.enough_rows else html.badge("too few rows", None),
+                    )
+                    for part in self.slices
+                ],
+            ),
+        ]
+
+
+def compare(
+    candidate_probabilities: Probabilities,
+    champion_probabilities: Probabilities,
+    reviews: Reviews,
+    config: EvaluationConfig,
+    *,
+    candidate: str,
+    champion: str,
+    seed: int,
+    significance: float = SIGNIFICANCE,
+) -> PairedComparison:
+    """Compare two classifiers by what they predicted for the same reviews.
+
+    The paired bootstrap (Efron & Tibshirani 1993) resamples rows with both predictions; the metrics depend on the rows
+    through the k x k x k table of (truth, candidate, champion) only, so its multinomial resampling is exact.
+
+    Raises DataError and SentimentError as `evaluate` does.
+    """
+    truth = true_codes(reviews)
+    check_probabilities(candidate_probabilities, reviews, candidate)
+    check_probabilities(champion_probabilities, reviews, champion)
+    rng = np.random.default_rng(seed)
+    codes = (truth, candidate_probabilities.argmax(axis=1), champion_probabilities.argmax(axis=1))
+    shape = (len(reviews.labels),) * 3
+    joint = count_cells(shape, *codes)
+    accuracy, macro_f1 = _differences(joint, config.resamples, significance, rng)
+    candidate_right, champion_right = codes[1] == truth, codes[2] == truth
+    return PairedComparison(
+        candidate=candidate,
+        champion=champion,
+        rows=len(reviews),
+        labels=reviews.labels,
+        data_digest=reviews.digest(),
+        seed=seed,
+        resamples=config.resamples,
+        significance=significance,
+        accuracy=accuracy,
+        macro_f1=macro_f1,
+        mcnemar=mcnemar(int((candidate_right & ~champion_right).sum()), int((champion_right & ~candidate_right).sum())),
+        slices=tuple(
+            _slice_difference(part, config, significance, rng) for part in slice_counts(reviews, config, shape, *codes)
+        ),
+    )
+
+
+def mcnemar(candidate_only_right: int, champion_only_right: int) -> McNemar:
+    """Two-sided test: exact binomial below 25 discordant rows, else chi-squared with Edwards' continuity correction."""
+    from scipy.stats import binomtest, chi2
+
+    discordant = candidate_only_right + champion_only_right
+    exact = discordant < EXACT_BELOW
+    if not discordant:
+        p_value = 1.0
+    elif exact:
+        p_value = binomtest(candidate_only_right, discordant).pvalue
+    else:
+        p_value = chi2.sf(max(abs(candidate_only_right - champion_only_right) - 1, 0) ** 2 / discordant, df=1)
+    return McNemar(
+        candidate_only_right=candidate_only_right,
+        champion_only_right=champion_only_right,
+        exact=exact,
+        p_value=float(p_value),
+    )
+
+
+def _differences(joint: Counts, resamples: int, significance: float, rng: np.random.Generator) -> tuple[Metric, Metric]:
+    """Accuracy and macro-F1 of the candidate minus the champion's, from counts by (truth, candidate, champion)."""
+    points, samples = _difference(joint), _difference(resample_cells(joint, resamples, rng))
+    accuracy, macro_f1 = (Metric.from_samples(*pair, significance) for pair in zip(points, samples, strict=True))
+    return accuracy, macro_f1
+
+
+def _difference(joint: Counts) -> tuple[Floats, Floats]:
+    candidate, champion = hard_metrics(joint.sum(axis=-1)), hard_metrics(joint.sum(axis=-2))
+    return candidate.accuracy - champion.accuracy, candidate.macro_f1 - champion.macro_f1
+
+
+def _slice_difference(
+    part: SliceCounts, config: EvaluationConfig, significance: float, rng: np.random.Generator
+) -> SliceDifference:
+    accuracy, macro_f1 = _differences(part.counts, config.resamples, significance, rng)
+    return SliceDifference(
+        column=part.column,
+        value=part.value,
+        rows=part.rows,
+        enough_rows=part.rows >= config.min_slice_rows,
+        accuracy=accuracy,
+        macro_f1=macro_f1,
+    )
+
+
+def _signed(difference: Metric) -> tuple[str, str]:
+    return f"{difference.value:+.4f}", f"{difference.low:+.4f} to {difference.high:+.4f}"

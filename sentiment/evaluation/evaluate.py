@@ -1,0 +1,173 @@
+"""Measure a classifier on labelled reviews."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentiment.config.evaluation import EvaluationConfig
+from sentiment.data.pii import mask
+from sentiment.data.reviews import Reviews
+from sentiment.errors import DataError, SentimentError
+from sentiment.evaluation.bootstrap import Metric, resample_cells, resample_rows
+from sentiment.evaluation.calibration import Calibration, calibration_errors, reliability_bins
+from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
+from sentiment.evaluation.metrics import (
+    brier_by_row,
+    count_cells,
+    hard_metrics,
+    log_loss_by_row,
+    roc_curve_areas,
+)
+from sentiment.evaluation.performance import measure_performance
+from sentiment.evaluation.slices import SliceCounts, slice_counts
+from sentiment.models.base import Probabilities, TextClassifier
+
+MISTAKE_CHARACTERS = 200
+
+
+def evaluate(
+    classifier: TextClassifier,
+    reviews: Reviews,
+    config: EvaluationConfig,
+    *,
+    name: str,
+    seed: int,
+    probabilities: Probabilities | None = None,
+) -> Evaluation:
+    """Score every review and report metrics with 95% bootstrap intervals, slices, calibration and cost.
+
+    `probabilities`, of shape (len(reviews), len(labels)), spares scoring again what was scored already. All but the
+    measured times depends on the data, the predictions and `seed` alone.
+
+    Raises DataError when there are no rows, a row has no label or the labels are not the classifier's;
+    SentimentError when the probabilities do not have the right shape, are not finite or do not sum to 1.
+    """
+    truth = true_codes(reviews)
+    if reviews.labels != classifier.labels:
+        raise DataError(
+            f"The data has the labels {', '.join(reviews.labels)}, but {name} knows {', '.join(classifier.labels)}.",
+            "Evaluate on data with the labels the model was trained on.",
+        )
+    texts = reviews.texts
+    if probabilities is None:
+        probabilities = classifier.predict_proba(texts)
+    check_probabilities(probabilities, reviews, name)
+
+    rng = np.random.default_rng(seed)
+    predicted = probabilities.argmax(axis=1)
+    shape = (len(reviews.labels), len(reviews.labels))
+    confusion = count_cells(shape, truth, predicted)
+    point, samples = hard_metrics(confusion), hard_metrics(resample_cells(confusion, config.resamples, rng))
+    auc, brier, log_loss = _score_metrics(truth, probabilities, config.resamples, rng)
+    bins = reliability_bins(truth, probabilities, config.calibration_bins)
+    ece, ece_by_chance = calibration_errors(bins, config.resamples, rng)
+    return Evaluation(
+        name=name,
+        kind=classifier.kind,
+        rows=len(reviews),
+        labels=reviews.labels,
+        data_digest=reviews.digest(),
+        seed=seed,
+        resamples=config.resamples,
+        accuracy=Metric.from_samples(point.accuracy, samples.accuracy),
+        precision=Metric.from_samples(point.macro_precision, samples.macro_precision),
+        recall=Metric.from_samples(point.macro_recall, samples.macro_recall),
+        macro_f1=Metric.from_samples(point.macro_f1, samples.macro_f1),
+        auc=auc,
+        classes=tuple(
+            ClassResult(
+                label=label,
+                support=int(confusion[c].sum()),
+                precision=_class_metric(point.precision, samples.precision, c),
+                recall=_class_metric(point.recall, samples.recall, c),
+                f1=_class_metric(point.f1, samples.f1, c),
+            )
+            for c, label in enumerate(reviews.labels)
+        ),
+        slices=tuple(
+            _slice_result(part, config, rng) for part in slice_counts(reviews, config, shape, truth, predicted)
+        ),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        calibration=Calibration(bins=bins, ece=ece, ece_by_chance=ece_by_chance, brier=brier, log_loss=log_loss),
+        performance=measure_performance(classifier, texts, config, rng),
+        mistakes=_mistakes(reviews, truth, probabilities, config.mistakes),
+    )
+
+
+def true_codes(reviews: Reviews) -> NDArray[np.int64]:
+    """The label index of every row; raises DataError when there are no rows or one has no label."""
+    labels = reviews.frame()["label"]
+    if not len(labels):
+        raise DataError("There are no rows to evaluate on.", "Give a split that holds labelled reviews.")
+    if labels.null_count():
+        raise DataError(
+            f"{labels.null_count():,} of {len(labels):,} rows to evaluate on have no label.",
+            "Evaluate on labelled rows only.",
+        )
+    return labels.to_numpy().astype(np.int64)
+
+
+def check_probabilities(probabilities: Probabilities, reviews: Reviews, name: str) -> None:
+    """Raise SentimentError unless there is one finite distribution over the labels for every review."""
+    expected = (len(reviews), len(reviews.labels))
+    if probabilities.shape != expected:
+        raise SentimentError(f"The probabilities of {name} have the shape {probabilities.shape}, not {expected}.")
+    wrong = ~np.isclose(probabilities.sum(axis=1), 1, atol=1e-3)  # NaN is not close to 1
+    wrong |= (probabilities < 0).any(axis=1)
+    if wrong.any():
+        raise SentimentError(
+            f"For {wrong.sum():,} of {len(reviews):,} texts the outputs of {name} are no probabilities "
+            f"(first: {probabilities[wrong.argmax()].tolist()}).",
+            "Train or export the model again.",
+        )
+
+
+def _score_metrics(
+    truth: NDArray[np.int64], probabilities: Probabilities, resamples: int, rng: np.random.Generator
+) -> tuple[Metric | None, Metric, Metric]:
+    """ROC AUC, Brier score and log loss, all three from the same row resamples."""
+    curves = roc_curve_areas(truth, probabilities)
+    losses = np.column_stack([brier_by_row(truth, probabilities), log_loss_by_row(truth, probabilities)])
+
+    def metrics(weights: NDArray[np.int64]) -> list[float]:
+        return [float(np.mean([curve.area(weights) for curve in curves])), *(weights @ losses / len(truth))]
+
+    auc, *means = metrics(np.ones(len(truth), dtype=np.int64))
+    samples = np.array([metrics(weights) for weights in resample_rows(len(truth), resamples, rng)])
+    brier, log_loss = (Metric.from_samples(mean, samples[:, 1 + i]) for i, mean in enumerate(means))
+    return None if np.isnan(auc) else Metric.from_samples(auc, samples[:, 0]), brier, log_loss
+
+
+def _class_metric(point: NDArray[np.float64], samples: NDArray[np.float64], c: int) -> Metric | None:
+    return None if np.isnan(point[c]) else Metric.from_samples(point[c], samples[:, c])
+
+
+def _slice_result(part: SliceCounts, config: EvaluationConfig, rng: np.random.Generator) -> SliceResult:
+    point, samples = hard_metrics(part.counts), hard_metrics(resample_cells(part.counts, config.resamples, rng))
+    return SliceResult(
+        column=part.column,
+        value=part.value,
+        rows=part.rows,
+        enough_rows=part.rows >= config.min_slice_rows,
+        accuracy=Metric.from_samples(point.accuracy, samples.accuracy),
+        macro_f1=Metric.from_samples(point.macro_f1, samples.macro_f1),
+    )
+
+
+def _mistakes(
+    reviews: Reviews, truth: NDArray[np.int64], probabilities: Probabilities, most: int
+) -> tuple[Mistake, ...]:
+    """The most confident wrong predictions, masked before they are cut, so that no half of a number is left."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")[:most]]
+    rows = reviews.frame()[worst.tolist()]
+    return tuple(
+        Mistake(
+            id=id_,
+            text=mask(text)[:MISTAKE_CHARACTERS],
+            label=reviews.labels[truth[row]],
+            predicted=reviews.labels[predicted[row]],
+            confidence=float(confidence[row]),
+        )
+        for row, id_, text in zip(worst, rows["id"], rows["text"], strict=True)
+    )

@@ -1,0 +1,59 @@
+"""What a classifier costs: time for one text, texts a second, bytes on disk."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sentiment.config.evaluation import EvaluationConfig
+from sentiment.models.base import TextClassifier
+
+WARM_UP_CALLS = 3
+
+
+class Performance(BaseModel):
+    """Wall-clock time on the machine that evaluated, and the size of the model folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latency_p50_ms: float
+    latency_p95_ms: float
+    texts_per_second: float
+    size_bytes: int
+
+
+def measure_performance(
+    classifier: TextClassifier, texts: Sequence[str], config: EvaluationConfig, rng: np.random.Generator
+) -> Performance:
+    """Time single texts and one batch, both drawn from `texts`, and save the model once to weigh it."""
+    singles = _draw(texts, config.latency_rows, rng)
+    for text in singles[:WARM_UP_CALLS]:
+        classifier.predict_proba([text])
+    latencies = [_seconds(classifier, [text]) * 1000 for text in singles]
+    batch = _draw(texts, config.throughput_rows, rng)
+    return Performance(
+        latency_p50_ms=float(np.percentile(latencies, 50)),
+        latency_p95_ms=float(np.percentile(latencies, 95)),
+        texts_per_second=len(batch) / _seconds(classifier, batch),
+        size_bytes=_size(classifier),
+    )
+
+
+def _draw(texts: Sequence[str], rows: int, rng: np.random.Generator) -> list[str]:
+    chosen = rng.choice(len(texts), size=min(rows, len(texts)), replace=False)
+    return [texts[row] for row in chosen]
+
+
+def _seconds(classifier: TextClassifier, texts: list[str]) -> float:
+    start = time.perf_counter()
+    classifier.predict_proba(texts)
+    return time.perf_counter() - start
+
+
+def _size(classifier: TextClassifier) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        classifier.save(Path(folder))
+        return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

@@ -1,0 +1,99 @@
+"""Choose one of the candidates on the validation split, so that the test split is touched once."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from sentiment import html
+from sentiment.errors import DataError
+from sentiment.evaluation.bootstrap import Metric
+from sentiment.evaluation.evaluation import Evaluation
+from sentiment.report import Report
+
+TIE_DECIMALS = 4
+
+
+class Choice(BaseModel):
+    """One candidate as it was weighed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    macro_f1: Metric
+    accuracy: Metric
+    ece: float
+    texts_per_second: float
+    size_bytes: int
+
+
+class Selection(Report):
+    """The candidates, best first, and the winner."""
+
+    winner: str
+    rows: int
+    candidates: tuple[Choice, ...]
+
+    @property
+    def summary(self) -> str:
+        """The choice in one line."""
+        best = self.candidates[0]
+        return f"{self.winner} of {len(self.candidates)}, with a validation macro-F1 of {best.macro_f1}."
+
+    def figures(self) -> dict[str, bytes]:
+        """Macro-F1 of the candidates."""
+        from sentiment.evaluation import plots
+
+        return {"candidates": plots.choices(self.candidates)}
+
+    def to_html(self) -> str:
+        """The winner, the picture, then the table."""
+        return html.page(
+            "Choice among the candidates",
+            html.paragraph(f"Chosen on {self.rows:,} validation rows: {self.summary}"),
+            *(html.figure(png, stem) for stem, png in self.figures().items()),
+            html.table(
+                ["model", "macro-F1", "accuracy", "ECE", "in a batch", "model folder", ""],
+                [
+                    (
+                        c.name,
+                        str(c.macro_f1),
+                        str(c.accuracy),
+                        f"{c.ece:.3f}",
+                        f"{c.texts_per_second:,.0f} texts/s",
+                        f"{c.size_bytes / 1e6:.3g} MB",
+                        html.badge("chosen", ok=True) if c.name == self.winner else "",
+                    )
+                    for c in self.candidates
+                ],
+            ),
+        )
+
+
+def select(validation: Sequence[Evaluation]) -> Selection:
+    """Choose by macro-F1; of candidates equal to four decimals, the one that scores more texts a second.
+
+    Raises DataError when there is no candidate, two share a name, or they were not evaluated on the same rows.
+    """
+    if not validation:
+        raise DataError("There is no candidate to choose from.", "Train at least one model.")
+    if len({evaluation.name for evaluation in validation}) < len(validation):
+        raise DataError("Two candidates have the same name.", "Give every candidate a name of its own.")
+    if len({evaluation.data_digest for evaluation in validation}) > 1:
+        raise DataError("The candidates were evaluated on different rows.", "Evaluate all on one validation split.")
+    ranked = sorted(
+        validation,
+        key=lambda e: (round(e.macro_f1.value, TIE_DECIMALS), e.performance.texts_per_second),
+        reverse=True,
+    )
+    return Selection(winner=ranked[0].name, rows=ranked[0].rows, candidates=tuple(map(_choice, ranked)))
+
+
+def _choice(evaluation: Evaluation) -> Choice:
+    return Choice(
+        name=evaluation.name,
+        macro_f1=evaluation.macro_f1,
+        accuracy=evaluation.accuracy,
+        ece=evaluation.calibration.ece,
+        texts_per_second=evaluation.performance.texts_per_second,
+        size_bytes=evaluation.performance.size_bytes,
+    )

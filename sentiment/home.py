@@ -1,0 +1,14 @@
+"""SENTIMENT_HOME: the one folder for everything the project keeps on this machine."""
+
+import os
+from pathlib import Path
+
+ENVIRONMENT_VARIABLE = "SENTIMENT_HOME"
+
+
+def home() -> Path:
+    """The folder that holds mlflow.db, mlflow-artifacts/, downloads/, logs/ and checkpoints/.
+
+    `SENTIMENT_HOME`, else ~/.sentiment-ops. Read on every call and not created: whoever writes makes the folder.
+    """
+    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or "~/.sentiment-ops").expanduser().absolute()

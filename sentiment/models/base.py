@@ -1,0 +1,41 @@
+"""`TextClassifier`: the one shape of a model, and the folder it is saved in.
+
+A model folder holds everything that decides a prediction: weights, tokenizer or vocabulary, labels and the text
+normaliser. `classifier.json` names the kind; `manifest.json` lists the SHA-256 of every other file, and `load` refuses
+a folder that does not match it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentiment.data.normalise import TextNormaliser
+
+Probabilities = NDArray[np.float32]
+
+
+class TextClassifier(ABC):
+    """Raw texts in, one probability per label out. The normaliser is part of the model: callers never clean."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, labels: Sequence[str], normaliser: TextNormaliser) -> None:
+        self.labels = tuple(labels)
+        self.normaliser = normaliser
+
+    @abstractmethod
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Probabilities of shape (len(texts), len(labels)), each row summing to 1."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the model folder (created if missing, must be empty), ending with `write_manifest`."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model folder whose manifest has been verified."""

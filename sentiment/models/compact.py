@@ -1,0 +1,103 @@
+"""A compact BERT encoder trained from nothing: its own byte-pair vocabulary, then masked-language-model pre-training.
+
+No download is involved: the vocabulary and the weights come from the training texts alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+
+from sentiment.config.transformer import CompactEncoder
+
+SPECIAL_TOKENS = PAD, UNKNOWN, START, END, MASK = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def train_tokenizer(texts: Sequence[str], vocabulary_size: int, max_length: int) -> Any:
+    """A byte-pair tokenizer (Sennrich et al. 2016, arXiv:1508.07909) learnt from `texts`, case-insensitive.
+
+    Runs of punctuation stay whole, so that "..." and "!!" become tokens of their own: they carry sentiment. The
+    alphabet is not limited: the library breaks ties between rare characters differently in every run.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("contiguous")]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        min_frequency=3,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (START, END)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        cls_token=START,
+        sep_token=END,
+        mask_token=MASK,
+        model_max_length=max_length,
+    )
+
+
+def encoder_config(encoder: CompactEncoder, tokenizer: Any) -> Any:
+    """The BERT configuration of the compact encoder. Attention dropout stays off: it would double attention's cost."""
+    return BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=encoder.hidden_size,
+        num_hidden_layers=encoder.layers,
+        num_attention_heads=encoder.attention_heads,
+        intermediate_size=encoder.intermediate_size,
+        hidden_dropout_prob=encoder.dropout,
+        attention_probs_dropout_prob=0.0,
+        max_position_embeddings=tokenizer.model_max_length,
+        type_vocab_size=1,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def mask_tokens(
+    input_ids: torch.Tensor, vocabulary_size: int, mask_token_id: int, probability: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hide tokens as BERT does (Devlin et al. 2019, section 3.1): 80% masked, 10% replaced at random, 10% kept.
+
+    Returns the changed ids and a boolean tensor of the chosen positions, both shaped as `input_ids`. Special tokens,
+    which have the lowest ids, are never chosen.
+    """
+    specials = len(SPECIAL_TOKENS)
+    chosen = (torch.rand(input_ids.shape, device=input_ids.device) < probability) & (input_ids >= specials)
+    how = torch.rand(input_ids.shape, device=input_ids.device)
+    random_ids = torch.randint_like(input_ids, specials, vocabulary_size)
+    hidden = torch.where(chosen & (how < 0.8), mask_token_id, input_ids)
+    return torch.where(chosen & (how >= 0.9), random_ids, hidden), chosen
+
+
+class MaskedLanguageModel(BertForMaskedLM):  # type: ignore[misc]
+    """BERT for pre-training that hides tokens itself and scores the vocabulary at the hidden positions only.
+
+    The library's head scores every position, which costs as much as the encoder at this size. Masking happens here
+    rather than in the data loader, because the loader fetches ahead: a resumed run could not repeat its draws.
+    """
+
+    def __init__(self, config: Any, mask_token_id: int, probability: float) -> None:
+        super().__init__(config)
+        self.mask_token_id = mask_token_id
+        self.probability = probability
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The cross-entropy of the hidden tokens, under `loss`."""
+        masked, chosen = mask_tokens(input_ids, self.config.vocab_size, self.mask_token_id, self.probability)
+        states = self.bert(input_ids=masked, attention_mask=attention_mask).last_hidden_state
+        scores = self.cls(states[chosen]).float()
+        # A batch in which chance chose no token must not end in 0/0.
+        total = F.cross_entropy(scores, input_ids[chosen], reduction="sum")
+        return {"loss": total / chosen.sum().clamp(min=1)}

@@ -1,0 +1,300 @@
+"""Training a transformer: fine-tune a checkpoint, or build a compact encoder and train it from nothing.
+
+A run killed at any moment continues from its last complete checkpoint when started again with the same `work_dir`.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+import torch.nn.functional as F
+import transformers
+from huggingface_hub import model_info, try_to_load_from_cache
+from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.utils.class_weight import compute_class_weight
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.trainer_pt_utils import DistributedLengthGroupedSampler
+
+from sentiment.config.transformer import CompactEncoder, TransformerConfig
+from sentiment.data.normalise import TextNormaliser
+from sentiment.data.reviews import Reviews
+from sentiment.errors import ConfigError
+from sentiment.models.checkpoints import SealCheckpoints, last_checkpoint
+from sentiment.models.compact import MaskedLanguageModel, encoder_config, train_tokenizer
+from sentiment.models.tokenised import TokenisedTexts, pad
+from sentiment.models.transformer import TransformerClassifier, quiet
+from sentiment.seeds import seed_everything
+
+Log = Callable[[int, dict[str, float]], None]
+
+# What the Trainer calls them -> what the curves are called.
+CURVES = {
+    "loss": "train_loss",
+    "learning_rate": "learning_rate",
+    "eval_loss": "validation_loss",
+    "eval_accuracy": "validation_accuracy",
+    "eval_macro_f1": "validation_macro_f1",
+}
+
+
+def train_transformer(
+    config: TransformerConfig,
+    train: Reviews,
+    validation: Reviews,
+    *,
+    normaliser: TextNormaliser,
+    seed: int,
+    work_dir: Path,
+    log: Log,
+) -> TransformerClassifier:
+    """Train on normalised, labelled reviews and keep the epoch with the best validation macro-F1.
+
+    `work_dir` holds the checkpoints of this data and this config, and of nothing else; it is removed at the end. While
+    training runs, `log(step, metrics)` receives the curves. Equal seed, data and processor give equal results, resumed
+    or not. Raises ConfigError when the checkpoint cannot be had or does not fit the settings.
+    """
+    with quiet():
+        seed_everything(seed)
+        if config.encoder is None:
+            model, tokenizer = _load_checkpoint(config, train.labels)
+        else:
+            model, tokenizer = _new_encoder(config, config.encoder, train)
+        if config.unfrozen_layers is not None:
+            freeze(model, config.unfrozen_layers)
+        training = _Training(config, model, tokenizer, seed, log)
+        resume = last_checkpoint(work_dir / "classification")
+        if resume is None and config.encoder is not None and config.encoder.pretrain_epochs:
+            training.pretrain(config.encoder, train, work_dir / "pretraining")
+        training.fine_tune(train, validation, work_dir / "classification", resume)
+    shutil.rmtree(work_dir)
+    return TransformerClassifier(model, tokenizer, train.labels, normaliser)
+
+
+def freeze(model: Any, unfrozen_layers: int) -> None:
+    """Leave only the top `unfrozen_layers` encoder layers and the classification head trainable."""
+    count = model.config.num_hidden_layers
+    if unfrozen_layers > count:
+        raise ConfigError(
+            f"unfrozen_layers is {unfrozen_layers}, but the encoder has {count} layers.",
+            f"Give a number from 0 to {count}, or null to train everything.",
+        )
+    encoder = model.base_model
+    layers = next(m for m in encoder.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)
+    encoder.requires_grad_(False)
+    for layer in layers[count - unfrozen_layers :]:
+        layer.requires_grad_(True)
+
+
+def bfloat16_pays() -> bool:
+    """Whether the processor or GPU multiplies bfloat16 in hardware; elsewhere it is emulated and slower."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
+    """Batches of similar length whose order depends on seed and epoch alone, so that a resumed epoch repeats it."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return DistributedLengthGroupedSampler(
+            self.args.train_batch_size, lengths=self.train_dataset.lengths, num_replicas=1, rank=0, seed=self.args.seed
+        )
+
+
+class _Curves(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, log: Log, prefix: str = "") -> None:
+        self.log = log
+        self.prefix = prefix
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        metrics = {f"{self.prefix}{CURVES[name]}": value for name, value in logs.items() if name in CURVES}
+        if metrics:
+            self.log(state.global_step, metrics)
+
+
+def _new_encoder(config: TransformerConfig, encoder: CompactEncoder, train: Reviews) -> tuple[Any, Any]:
+    tokenizer = train_tokenizer(train.texts, encoder.vocabulary_size, config.max_length)
+    bert = encoder_config(encoder, tokenizer)
+    _name_labels(bert, train.labels)
+    return BertForSequenceClassification(bert), tokenizer
+
+
+def _load_checkpoint(config: TransformerConfig, labels: Sequence[str]) -> tuple[Any, Any]:
+    name = str(config.checkpoint)
+    _require_reachable(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        settings = transformers.AutoConfig.from_pretrained(name)
+        _name_labels(settings, labels)
+        # A checkpoint that was fine-tuned for other labels brings a head of another shape: a new one replaces it.
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, config=settings, ignore_mismatched_sizes=True, dtype=torch.float32
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The checkpoint {name} cannot be loaded: {str(error).splitlines()[0]}",
+            "It needs config.json, tokenizer files and weights of an encoder that the transformers library knows.",
+        ) from error
+    if config.max_length > settings.max_position_embeddings:
+        raise ConfigError(
+            f"max_length is {config.max_length}, but {name} reads {settings.max_position_embeddings} tokens at most.",
+            "Lower max_length.",
+        )
+    tokenizer.model_max_length = config.max_length
+    return model, tokenizer
+
+
+def _require_reachable(checkpoint: str) -> None:
+    # One request tells what from_pretrained finds out after a minute of retries.
+    if Path(checkpoint).is_dir():
+        return
+    try:
+        if not isinstance(try_to_load_from_cache(checkpoint, "config.json"), str):
+            model_info(checkpoint, timeout=10)
+    except (OSError, ValueError, HTTPError) as error:
+        raise ConfigError(
+            f"The checkpoint {checkpoint} is no local folder, is not in the hub's cache and cannot be fetched "
+            f"({type(error).__name__}).",
+            f"Download it on a connected machine (hf download {checkpoint}), or give a local folder.",
+        ) from error
+
+
+def _name_labels(settings: Any, labels: Sequence[str]) -> None:
+    settings.id2label = dict(enumerate(labels))
+    settings.label2id = {label: index for index, label in enumerate(labels)}
+
+
+@dataclass(frozen=True)
+class _Training:
+    """The two stages over one model; each keeps its checkpoints in a folder of its own."""
+
+    config: TransformerConfig
+    model: Any
+    tokenizer: Any
+    seed: int
+    log: Log
+
+    def pretrain(self, encoder: CompactEncoder, train: Reviews, folder: Path) -> None:
+        """Masked-language modelling on the training texts, whose encoder weights `model` takes over."""
+        language_model = MaskedLanguageModel(self.model.config, self.tokenizer.mask_token_id, encoder.mask_probability)
+        trainer = _Trainer(
+            model=language_model,
+            args=self._arguments(
+                folder, num_train_epochs=encoder.pretrain_epochs, learning_rate=encoder.pretrain_learning_rate
+            ),
+            train_dataset=TokenisedTexts(train.texts, self.tokenizer),
+            data_collator=partial(pad, pad_token_id=self.tokenizer.pad_token_id),
+            callbacks=[_Curves(self.log, "pretrain_"), SealCheckpoints()],
+        )
+        _run(trainer, last_checkpoint(folder))
+        # Everything but the pooler, which has no part in masked-language modelling.
+        self.model.bert.load_state_dict(language_model.bert.state_dict(), strict=False)
+
+    def fine_tune(self, train: Reviews, validation: Reviews, folder: Path, resume: Path | None) -> None:
+        """Training on the labels; the epoch with the best validation macro-F1 ends up in `model`."""
+        callbacks: list[Any] = [_Curves(self.log), SealCheckpoints()]
+        if self.config.early_stopping_patience is not None:
+            callbacks.append(EarlyStoppingCallback(self.config.early_stopping_patience))
+        labels = train.frame()["label"].to_numpy()
+        trainer = _Trainer(
+            model=self.model,
+            args=self._arguments(
+                folder,
+                num_train_epochs=self.config.epochs,
+                learning_rate=self.config.learning_rate,
+                eval_strategy="epoch",
+                per_device_eval_batch_size=256,
+                load_best_model_at_end=True,
+                metric_for_best_model="macro_f1",
+                restore_callback_states_from_checkpoint=True,
+            ),
+            train_dataset=TokenisedTexts(train.texts, self.tokenizer, labels),
+            eval_dataset=_shortest_first(validation, self.tokenizer),
+            data_collator=partial(pad, pad_token_id=self.tokenizer.pad_token_id),
+            compute_loss_func=_loss(self.config, labels, len(train.labels)),
+            compute_metrics=_metrics,
+            callbacks=callbacks,
+        )
+        _run(trainer, resume)
+
+    def _arguments(self, folder: Path, **stage: Any) -> Any:
+        return TrainingArguments(
+            output_dir=str(folder),
+            per_device_train_batch_size=self.config.batch_size,
+            warmup_steps=self.config.warmup,
+            weight_decay=self.config.weight_decay,
+            adam_beta2=0.98,
+            bf16=bfloat16_pays(),
+            use_cpu=not torch.cuda.is_available(),
+            dataloader_pin_memory=torch.cuda.is_available(),
+            seed=self.seed,
+            save_strategy="epoch",
+            # The best and the last, and one more: until the last is sealed, it does not count.
+            save_total_limit=3,
+            logging_steps=0.02,
+            disable_tqdm=not sys.stderr.isatty(),
+            report_to="none",
+            remove_unused_columns=False,
+            **stage,
+        )
+
+
+def _run(trainer: Any, resume: Path | None) -> None:
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+    # The Trainer leaves bfloat16 arithmetic in the model's `forward`: without this, a reloaded model would differ.
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+
+
+def _shortest_first(reviews: Reviews, tokenizer: Any) -> TokenisedTexts:
+    # The Trainer evaluates in the rows' order; characters stand in for tokens well enough to keep padding small.
+    frame = reviews.frame().select("text", "label").sort(pl.col("text").str.len_chars(), maintain_order=True)
+    return TokenisedTexts(frame["text"].to_list(), tokenizer, frame["label"].to_numpy())
+
+
+def _loss(config: TransformerConfig, labels: Any, classes: int) -> Callable[..., torch.Tensor]:
+    weights = None
+    if config.class_weights:
+        present = np.unique(labels)
+        weights = torch.ones(classes)
+        balanced = compute_class_weight("balanced", classes=present, y=labels)
+        weights[torch.from_numpy(present.astype(np.int64))] = torch.tensor(balanced, dtype=torch.float32)
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        total = F.cross_entropy(
+            outputs.logits.float(),
+            labels,
+            weight=None if weights is None else weights.to(labels.device),
+            label_smoothing=config.label_smoothing,
+            reduction="sum",
+        )
+        # The Trainer gives the whole step's rows: over accumulated batches and over several processes.
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+    return loss
+
+
+def _metrics(prediction: Any) -> dict[str, float]:
+    predicted = prediction.predictions.argmax(axis=-1)
+    return {
+        "accuracy": float(accuracy_score(prediction.label_ids, predicted)),
+        "macro_f1": float(f1_score(prediction.label_ids, predicted, average="macro")),
+    }

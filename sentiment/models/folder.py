@@ -1,0 +1,97 @@
+"""Model folders: writing the identity and the manifest, verifying them, loading the right kind of classifier."""
+
+import hashlib
+import json
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from sentiment.data.normalise import TextNormaliser
+from sentiment.errors import SentimentError
+from sentiment.models.base import TextClassifier
+
+IDENTITY = "classifier.json"
+MANIFEST = "manifest.json"
+
+# kind -> where its class lives; imported on use, because a transformer's imports cost seconds.
+KINDS = {
+    "linear": "sentiment.models.linear:LinearClassifier",
+    "majority": "sentiment.models.majority:MajorityClassifier",
+    "transformer": "sentiment.models.transformer:TransformerClassifier",
+}
+
+
+def write_identity(folder: Path, classifier: TextClassifier) -> None:
+    """Write `classifier.json`: kind, labels in class order, and the normaliser's settings."""
+    identity = {
+        "kind": classifier.kind,
+        "labels": list(classifier.labels),
+        "normaliser": classifier.normaliser.model_dump(),
+    }
+    (folder / IDENTITY).write_text(json.dumps(identity, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def read_identity(folder: Path) -> tuple[list[str], TextNormaliser]:
+    """Read back what `write_identity` wrote: labels and normaliser."""
+    identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    return identity["labels"], TextNormaliser.model_validate(identity["normaliser"])
+
+
+def write_manifest(folder: Path) -> str:
+    """Write `manifest.json` over every other file of the folder; returns the folder's digest."""
+    files = {name: _sha256(folder / name) for name in _files(folder)}
+    text = json.dumps({"files": files}, indent=2, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return folder_digest(folder)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 of the manifest: one value that stands for every byte of the model."""
+    return _sha256(folder / MANIFEST)
+
+
+def classifier_digest(classifier: TextClassifier) -> str:
+    """The digest of the folder that saving `classifier` gives."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        classifier.save(folder)
+        return folder_digest(folder)
+
+
+def verify_manifest(folder: Path) -> str:
+    """Check every file against the manifest and return the folder's digest.
+
+    Raises SentimentError when the manifest is missing, or a file was added, lost or altered.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise SentimentError(f"{folder} is not a model folder: it has no {MANIFEST}.")
+    expected: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    actual = {name: _sha256(folder / name) for name in _files(folder)}
+    altered = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
+    if altered:
+        raise SentimentError(
+            f"The model folder {folder} does not match its manifest: {', '.join(altered[:5])}.",
+            "Fetch the model again, or roll back to a version that verifies.",
+        )
+    return folder_digest(folder)
+
+
+def load_classifier(folder: Path) -> TextClassifier:
+    """Verify a model folder and load the classifier it holds."""
+    verify_manifest(folder)
+    kind = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))["kind"]
+    if kind not in KINDS:
+        raise SentimentError(f"{folder} holds a classifier of the unknown kind {kind!r}.")
+    module, _, name = KINDS[kind].partition(":")
+    loader: type[TextClassifier] = getattr(import_module(module), name)
+    return loader.load(folder)
+
+
+def _files(folder: Path) -> list[str]:
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in paths if name != MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,50 @@
+"""The majority classifier: the floor that a model has to clear to be worth anything."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from sentiment.data.normalise import TextNormaliser
+from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.folder import read_identity, write_identity, write_manifest
+
+if TYPE_CHECKING:
+    from sentiment.data.reviews import Reviews  # loads `datasets`, which predicting has no use for
+
+PRIORS = "priors.json"
+
+
+class MajorityClassifier(TextClassifier):
+    """Every text gets the shares the labels had in training."""
+
+    kind: ClassVar[str] = "majority"
+
+    def __init__(self, priors: Sequence[float], labels: Sequence[str], normaliser: TextNormaliser) -> None:
+        super().__init__(labels, normaliser)
+        self.priors = tuple(priors)
+
+    @classmethod
+    def fit(cls, train: "Reviews", *, normaliser: TextNormaliser) -> Self:
+        """Count the labels of `train`, which has at least one row."""
+        counts = np.bincount(train.frame()["label"].to_numpy(), minlength=len(train.labels))
+        return cls((counts / counts.sum()).tolist(), train.labels, normaliser)
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """The priors, once per text."""
+        return np.tile(np.array(self.priors, dtype=np.float32), (len(texts), 1))
+
+    def save(self, folder: Path) -> None:
+        """Write the identity and `priors.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_identity(folder, self)
+        (folder / PRIORS).write_text(json.dumps(self.priors) + "\n", encoding="utf-8")
+        write_manifest(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model folder whose manifest has been verified."""
+        labels, normaliser = read_identity(folder)
+        return cls(json.loads((folder / PRIORS).read_text(encoding="utf-8")), labels, normaliser)

@@ -1,0 +1,74 @@
+"""The transformer classifier: any encoder with a classification head that the transformers library can load."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from sentiment.data.normalise import TextNormaliser
+from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.folder import read_identity, write_identity, write_manifest
+from sentiment.models.tokenised import TokenisedTexts, batches_by_length, pad
+
+# Padded tokens of one forward pass: enough to keep a GPU busy, little enough for a processor's memory.
+BATCH_TOKENS = 8_192
+
+
+class TransformerClassifier(TextClassifier):
+    """A sequence-classification model with its tokenizer; texts are cut at the tokenizer's `model_max_length`."""
+
+    kind: ClassVar[str] = "transformer"
+
+    def __init__(self, model: Any, tokenizer: Any, labels: Sequence[str], normaliser: TextNormaliser) -> None:
+        super().__init__(labels, normaliser)
+        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self.tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Probabilities of shape (len(texts), len(labels)), in 32-bit arithmetic on the GPU when there is one."""
+        rows = TokenisedTexts(self.normaliser.normalise(texts), self.tokenizer)
+        probabilities = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        for indices in batches_by_length(rows.lengths, BATCH_TOKENS):
+            batch = pad([rows[index] for index in indices], self.tokenizer.pad_token_id)
+            logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
+            probabilities[indices] = logits.float().softmax(dim=-1).cpu().numpy()
+        return probabilities
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), `config.json` and the tokenizer's files as the Hub lays them out."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        write_identity(folder, self)
+        write_manifest(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model folder whose manifest has been verified."""
+        labels, normaliser = read_identity(folder)
+        with quiet():
+            model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return cls(model, tokenizer, labels, normaliser)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Turns the transformers library's notes off, and its progress bars where no terminal shows them."""
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+        transformers.logging.enable_progress_bar()

@@ -1,0 +1,75 @@
+"""The candidate against the champion of the registry, on the same test rows."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.data.reviews import Reviews
+from sentiment.evaluation.compare import compare
+from sentiment.evaluation.evaluate import evaluate
+from sentiment.evaluation.evaluation import Evaluation
+from sentiment.evaluation.gate import GateDecision, decide
+from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.folder import classifier_digest, load_classifier
+from sentiment.registry import Registry
+
+
+def judge(
+    candidate: TextClassifier,
+    evaluation: Evaluation,
+    *,
+    baselines: Sequence[Evaluation],
+    probabilities: Probabilities,
+    test: Reviews,
+    registry: Registry,
+    evaluation_config: EvaluationConfig,
+    gate_config: GateConfig,
+    seed: int,
+) -> GateDecision:
+    """Fetch the champion, score it on `test`, and let the gate decide.
+
+    `probabilities` are the candidate's for `test`, of shape (rows, labels). A champion with other labels cannot be
+    compared, and the gate refuses for want of evidence. Raises SentimentError when the champion cannot be fetched or
+    does not verify: a decision without it would be a guess.
+    """
+    digest = classifier_digest(candidate)
+    champion = registry.champion()
+    if champion is None or champion.digest == digest:
+        return decide(
+            evaluation,
+            baselines,
+            None,
+            None,
+            gate_config,
+            candidate_digest=digest,
+            champion_digest=champion.digest if champion else None,
+        )
+    champion_evaluation = comparison = None
+    with tempfile.TemporaryDirectory() as folder:
+        classifier = load_classifier(registry.fetch(champion.version, Path(folder)))
+        if classifier.labels == test.labels:
+            name = f"champion v{champion.version}"
+            scored = classifier.predict_proba(test.texts)
+            champion_evaluation = evaluate(
+                classifier, test, evaluation_config, name=name, seed=seed, probabilities=scored
+            )
+            comparison = compare(
+                probabilities,
+                scored,
+                test,
+                evaluation_config,
+                candidate=evaluation.name,
+                champion=name,
+                seed=seed,
+                significance=gate_config.significance,
+            )
+    return decide(
+        evaluation,
+        baselines,
+        champion_evaluation,
+        comparison,
+        gate_config,
+        candidate_digest=digest,
+        champion_digest=champion.digest,
+    )

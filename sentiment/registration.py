@@ -1,0 +1,138 @@
+"""Putting a trained candidate into the registry: its folder, its card, its evidence, and the promotion if approved."""
+
+import getpass
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from sentiment import html
+from sentiment.config.load import PROJECT
+from sentiment.config.train import TrainConfig
+from sentiment.data.reviews import Reviews
+from sentiment.evaluation.card import CardContext, SplitCounts, model_card
+from sentiment.evaluation.evaluation import Evaluation
+from sentiment.evaluation.gate import GateDecision
+from sentiment.models.base import TextClassifier
+from sentiment.models.folder import folder_digest
+from sentiment.registry import Registry
+from sentiment.report import Report
+
+LIBRARIES = ("scikit-learn", "torch", "transformers", "tokenizers", "polars", "numpy")
+
+
+class Registration(Report):
+    """What became of the candidate. `version` is None when nothing was registered: it is the champion already."""
+
+    model_name: str
+    version: int | None
+    promoted: bool
+    digest: str
+    card: str
+    summary: str
+
+    def to_html(self) -> str:
+        """The outcome, then the model card as it was registered."""
+        return html.page(
+            "Registration", html.paragraph(self.summary), html.section("Model card", html.preformatted(self.card))
+        )
+
+
+def register_candidate(
+    candidate: TextClassifier,
+    evaluation: Evaluation,
+    decision: GateDecision,
+    *,
+    splits: Mapping[str, Reviews],
+    config: TrainConfig,
+    metrics: Mapping[str, float],
+    registry: Registry,
+    run_id: str | None,
+) -> Registration:
+    """Register the candidate with its card and promote it if the gate approved.
+
+    A candidate that is the champion, byte for byte, is not registered again.
+    """
+    name = config.model_name
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        candidate.save(folder)
+        digest = folder_digest(folder)
+        context = _card_context(
+            evaluation, decision, splits, config, digest=digest, normaliser_version=candidate.normaliser.version
+        )
+        card = model_card(context)
+        if decision.outcome == "unchanged":
+            summary = f"Nothing registered: this model is the champion of {name} already."
+            return Registration(
+                model_name=name, version=None, promoted=False, digest=digest, card=card, summary=summary
+            )
+        registered = registry.register(
+            folder,
+            digest=digest,
+            dataset_digest=splits["train"].digest(),
+            metrics=metrics,
+            card=card,
+            gate="approved" if decision.approved else "refused",
+            tags={
+                "dataset": config.dataset.name,
+                "candidate": evaluation.name,
+                "git_commit": git_commit() or "unknown",
+            },
+            reports={"evaluation.html": evaluation.to_html(), "gate.html": decision.to_html()},
+            run_id=run_id,
+        )
+    if decision.approved:
+        registry.promote(registered.version, decision.summary, actor=f"gate, run by {getpass.getuser()}")
+    status = "registered and promoted to champion" if decision.approved else "registered, not promoted"
+    return Registration(
+        model_name=name,
+        version=registered.version,
+        promoted=decision.approved,
+        digest=digest,
+        card=card,
+        summary=f"{name} version {registered.version} ({evaluation.name}) is {status}.",
+    )
+
+
+def git_commit() -> str | None:
+    """The commit of the project's checkout, with `-dirty` when files differ from it; None outside a checkout."""
+    if shutil.which("git") is None:
+        return None
+    result = subprocess.run(
+        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.stdout.strip() or None
+
+
+def _card_context(
+    evaluation: Evaluation,
+    decision: GateDecision,
+    splits: Mapping[str, Reviews],
+    config: TrainConfig,
+    *,
+    digest: str,
+    normaliser_version: str,
+) -> CardContext:
+    model = next(model for model in config.models() if model.name == evaluation.name)
+    return CardContext(
+        name=config.model_name,
+        version=digest[:12],
+        config=model.model_dump(mode="json"),
+        data=f"{config.dataset.name} ({config.dataset.path})",
+        data_digest=splits["train"].digest(),
+        bundled_sample=config.dataset.synthetic,
+        splits=tuple(SplitCounts.of(name, reviews) for name, reviews in splits.items()),
+        normaliser_version=normaliser_version,
+        evaluation=evaluation,
+        decision=decision,
+        command="python run.py --pipeline train",
+        seed=config.seed,
+        git_commit=git_commit(),
+        versions={library: version(library) for library in LIBRARIES},
+    )

@@ -1,0 +1,57 @@
+"""What the registry tells: model versions and the history of the champion."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["champion", "candidate", "archived", "none"]
+Gate = Literal["approved", "refused"]
+
+
+class ModelVersion(BaseModel):
+    """One registered model. `digest` is the model folder's, `reason` why it holds its status."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int
+    status: Status
+    aliases: tuple[str, ...]
+    kind: str
+    gate: Gate | None
+    metrics: dict[str, float]
+    digest: str
+    dataset_digest: str
+    source: str
+    run_id: str
+    created_at: datetime
+    reason: str
+    tags: dict[str, str]
+
+
+class PromotionEvent(BaseModel):
+    """One row of the history: `version` became champion (or was archived) in the place of `from_version`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: datetime
+    event: Literal["promoted", "rolled_back", "archived"]
+    version: int
+    from_version: int | None
+    actor: str
+    reason: str
+    evidence: str = ""
+    forced: bool = False
+
+
+def reigning(history: Sequence[PromotionEvent]) -> list[int]:
+    """The champions that a chain of rollbacks would walk back through, the current one last."""
+    reigns: list[int] = []
+    for event in history:
+        if event.event == "promoted":
+            reigns.append(event.version)
+        elif event.event == "rolled_back":
+            while reigns and reigns[-1] != event.version:
+                reigns.pop()
+    return reigns

@@ -1,0 +1,109 @@
+"""The MLflow server or database behind the registry: where it is, whether it answers, its experiment and its errors."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from sentiment.errors import StackError
+from sentiment.home import home
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "sentiment"
+SQLITE = "sqlite:///"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def default_tracking_uri() -> str:
+    """`MLFLOW_TRACKING_URI`, else the SQLite database in SENTIMENT_HOME."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home() / 'mlflow.db'}"
+
+
+def database_path(tracking_uri: str) -> Path | None:
+    """The file behind a SQLite tracking URI; None for any other URI."""
+    return Path(tracking_uri.removeprefix(SQLITE)).absolute() if tracking_uri.startswith(SQLITE) else None
+
+
+def connect(tracking_uri: str) -> "MlflowClient":
+    """A client that is known to have an answering server, or an existing folder for its database, behind it.
+
+    Raises StackError at once when an HTTP server does not answer; MLflow alone would retry for minutes.
+    """
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415 - slow to import
+
+    require_answer(tracking_uri)
+    if database := database_path(tracking_uri):
+        database.parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def require_answer(tracking_uri: str, seconds: float = 5) -> None:
+    """Raise StackError unless the HTTP server at `tracking_uri` (anything else passes) answers, whatever it answers."""
+    import httpx  # noqa: PLC0415 - only needed for servers
+
+    if not tracking_uri.startswith(("http://", "https://")):
+        return
+    address = without_credentials(tracking_uri)
+    try:
+        # Neither credentials nor content are sent: whether the certificate is trusted is MLflow's to judge.
+        httpx.head(address, timeout=seconds, verify=False)  # noqa: S501
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise StackError(
+            f"The server {address} does not answer ({type(error).__name__}).",
+            "Start it, or correct its address.",
+        ) from None
+
+
+def ensure_experiment(client: "MlflowClient", name: str = EXPERIMENT) -> str:
+    """The id of the experiment `name`, created if missing.
+
+    With SQLite its artifacts go to mlflow-artifacts/ beside the database: MLflow's own default is ./mlruns in
+    whatever folder the process happens to run in. A server decides for itself.
+    """
+    if experiment := client.get_experiment_by_name(name):
+        return str(experiment.experiment_id)
+    database = database_path(client.tracking_uri)
+    location = str(database.parent / "mlflow-artifacts" / name) if database else None
+    with expecting("RESOURCE_ALREADY_EXISTS"):  # another process was faster
+        return str(client.create_experiment(name, artifact_location=location))
+    return str(client.get_experiment_by_name(name).experiment_id)
+
+
+@contextmanager
+def expecting(error_code: str) -> Iterator[None]:
+    """Swallow MLflow's answer `error_code`, and no other failure."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - slow to import
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != error_code:
+            raise
+
+
+def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn MLflow's failures into StackError; our own errors pass."""
+
+    @wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - slow to import
+
+        try:
+            return method(*args, **kwargs)
+        except MlflowException as error:
+            first_line = str(error).partition("\n")[0]
+            raise StackError(f"MLflow refused: {first_line[:300]}", "Check the tracking server and its log.") from error
+
+    return wrapper
+
+
+def without_credentials(uri: str) -> str:
+    """`uri` without its user:password@ part, for messages."""
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,20 @@
+"""The base of everything the pipelines report: stored as JSON, shown as HTML and pictures in the dashboard."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Report(BaseModel):
+    """A result people look at. Subclasses add fields and say how they are shown.
+
+    Everything a report holds is safe to show: personal data is masked before it gets here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def to_html(self) -> str:
+        """A self-contained HTML page (inline styles, no scripts, no network)."""
+        raise NotImplementedError
+
+    def figures(self) -> dict[str, bytes]:
+        """Pictures by file stem, each a PNG; none by default."""
+        return {}

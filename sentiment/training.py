@@ -1,0 +1,33 @@
+"""From a model config to a trained classifier: the one place that knows which kind is trained how."""
+
+import hashlib
+from collections.abc import Callable
+
+from sentiment.config.linear import LinearConfig
+from sentiment.config.models import ModelConfig
+from sentiment.data.normalise import TextNormaliser
+from sentiment.data.reviews import Reviews
+from sentiment.home import home
+from sentiment.models.base import TextClassifier
+
+
+def train_classifier(
+    config: ModelConfig,
+    train: Reviews,
+    validation: Reviews,
+    *,
+    normaliser: TextNormaliser,
+    seed: int,
+    log: Callable[[int, dict[str, float]], None],
+) -> TextClassifier:
+    """Train the classifier that `config` describes; `log(step, metrics)` receives its learning curves."""
+    if isinstance(config, LinearConfig):
+        from sentiment.models.linear import train_linear
+
+        return train_linear(config, train, validation, normaliser=normaliser, seed=seed)
+    from sentiment.models.finetune import train_transformer
+
+    # Keyed by everything that decides the result, so that a killed run finds its own checkpoints and no other's.
+    parts = (config.model_dump_json(), normaliser.model_dump_json(), train.digest(), validation.digest(), str(seed))
+    work_dir = home() / "checkpoints" / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return train_transformer(config, train, validation, normaliser=normaliser, seed=seed, work_dir=work_dir, log=log)

@@ -1,0 +1,92 @@
+"""The `webhook` alerter flavor: alerts to any chat that takes Slack's `{"text": ...}` at a URL.
+
+ZenML's own Slack flavor calls Slack when it is registered, so that it cannot be registered offline.
+"""
+
+import os
+import time
+from typing import cast
+from urllib.parse import urlsplit
+
+import httpx
+from zenml.alerter.base_alerter import (
+    BaseAlerter,
+    BaseAlerterConfig,
+    BaseAlerterFlavor,
+    BaseAlerterStepParameters,
+)
+from zenml.logger import get_logger
+
+logger = get_logger(__name__)
+
+
+class WebhookAlerterConfig(BaseAlerterConfig):
+    """The URL is a secret: the configuration holds the name of the environment variable, never the URL itself."""
+
+    url_variable: str
+    timeout_seconds: float = 5
+    attempts: int = 3
+    backoff_seconds: float = 0.5
+
+
+class WebhookAlerter(BaseAlerter):
+    """Posts messages; a dead webhook costs a warning in the log, never the run."""
+
+    @property
+    def config(self) -> WebhookAlerterConfig:
+        """The configuration."""
+        return cast(WebhookAlerterConfig, self._config)
+
+    def post(self, message: str, params: BaseAlerterStepParameters | None = None) -> bool:
+        """Send `message`; True once the server accepted it.
+
+        Failures that may pass (no connection, 429, 5xx) are tried again with doubled waits; other answers are final.
+        """
+        url = os.environ.get(self.config.url_variable)
+        if not url:
+            logger.warning("No alert was sent: %s is not set.", self.config.url_variable)
+            return False
+        for attempt in range(self.config.attempts):
+            if attempt:
+                time.sleep(self.config.backoff_seconds * 2 ** (attempt - 1))
+            failure, final = self._attempt(url, message)
+            if failure is None:
+                return True
+            if final:
+                break
+        logger.warning("No alert was sent to %s: %s.", urlsplit(url).hostname, failure)
+        return False
+
+    def ask(self, question: str, params: BaseAlerterStepParameters | None = None) -> bool:
+        """Send `question`; always False, because no answer can come back: nothing is ever approved by silence."""
+        self.post(question, params)
+        return False
+
+    def _attempt(self, url: str, message: str) -> tuple[str | None, bool]:
+        try:
+            response = httpx.post(url, json={"text": message}, timeout=self.config.timeout_seconds)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # The type only: the message may hold the URL.
+            return type(error).__name__, isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol)
+        if response.is_success:
+            return None, True
+        return f"HTTP {response.status_code}", response.status_code < 500 and response.status_code != 429
+
+
+class WebhookAlerterFlavor(BaseAlerterFlavor):
+    """Registers the alerter with ZenML."""
+
+    @property
+    def name(self) -> str:
+        """The flavor's name in a stack file."""
+        return "webhook"
+
+    @property
+    def config_class(self) -> type[WebhookAlerterConfig]:
+        """The configuration's model."""
+        return WebhookAlerterConfig
+
+    @property
+    def implementation_class(self) -> type[WebhookAlerter]:
+        """The alerter."""
+        return WebhookAlerter

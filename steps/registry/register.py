@@ -1,0 +1,44 @@
+"""Register the candidate with its card and evidence, and promote it where the gate approved."""
+
+from typing import Annotated
+
+import mlflow
+from zenml import log_metadata, step
+
+from sentiment.config.train import TrainConfig
+from sentiment.data.reviews import Reviews
+from sentiment.evaluation.evaluation import Evaluation
+from sentiment.evaluation.gate import GateDecision
+from sentiment.models.base import TextClassifier
+from sentiment.registration import Registration, register_candidate
+from stacks.model_control_plane import mirror
+from steps.names import REGISTRATION, SUMMARY
+from steps.tracking import flat_metrics, registry
+
+
+@step(experiment_tracker=True, enable_cache=False)
+def register_model(
+    candidate: TextClassifier,
+    evaluation: Evaluation,
+    decision: GateDecision,
+    train: Reviews,
+    validation: Reviews,
+    test: Reviews,
+    config: TrainConfig,
+) -> Annotated[Registration, REGISTRATION]:
+    """Register, promote if approved, and mirror the registry in ZenML's model control plane."""
+    models = registry(config.model_name)
+    run = mlflow.active_run()
+    registration = register_candidate(
+        candidate,
+        evaluation,
+        decision,
+        splits={"train": train, "validation": validation, "test": test},
+        config=config,
+        metrics=flat_metrics(evaluation),
+        registry=models,
+        run_id=run.info.run_id if run else None,
+    )
+    mirror(models)
+    log_metadata({SUMMARY: registration.summary})
+    return registration

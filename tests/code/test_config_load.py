@@ -1,0 +1,82 @@
+"""Config files, references and overrides: what is accepted, and how a mistake is answered."""
+
+from pathlib import Path
+
+import pytest
+
+from sentiment.config.load import CONFIGS, PROJECT, load_config
+from sentiment.config.train import TrainConfig
+from sentiment.errors import ConfigError
+
+TRAIN = CONFIGS / "train.yaml"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("train*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid(path: Path) -> None:
+    config = load_config(path, TrainConfig)
+    assert config.candidates
+    assert config.dataset.labels == ["negative", "positive"]
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "models").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_model_is_valid(path: Path) -> None:
+    config = load_config(TRAIN, TrainConfig, [f"candidates=[{path.stem}]"])
+    assert [model.name for model in config.candidates] == [path.stem]
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "datasets").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_dataset_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(TRAIN, TrainConfig, [f"dataset={path.stem}"])
+    assert config.dataset.name == path.stem
+
+
+def test_overrides_reach_named_files_and_list_entries() -> None:
+    config = load_config(
+        TRAIN,
+        TrainConfig,
+        ["dataset.path=my.csv", "dataset.text_column=reviewText", "candidates.compact.epochs=1", "seed=7"],
+    )
+    assert (config.dataset.path, config.dataset.text_column) == ("my.csv", "reviewText")
+    compact = next(model for model in config.candidates if model.name == "compact")
+    assert (compact.kind, compact.epochs, config.seed) == ("transformer", 1, 7)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("dataset.txt_column=a", ["dataset.txt_column", "text_column"]),
+        ("sead=1", ["sead", "seed"]),
+        ("seed=many", ["seed", "integer"]),
+        ("candidates=[liner]", ["liner", "linear"]),
+        ("candidates.compat.epochs=1", ["compat", "compact"]),
+        ("candidates.compact.epoch=1", ["epoch", "epochs"]),
+        ("candidates.compact.encoder.layer=1", ["layer", "layers"]),
+        ("dataset=sampel", ["sampel", "sample"]),
+        ("gate.max_ece=2", ["gate.max_ece"]),
+        ("seed", ["seed", "assignment"]),
+        ("split.method=random", ["split.method", "hash"]),
+        ("candidates=[linear, linear]", ["linear", "share a name"]),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_nearest_valid_name(override: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(TRAIN, TrainConfig, [override])
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_missing_file_and_broken_yaml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean 'train\.yaml'"):
+        load_config(CONFIGS / "trian.yaml", TrainConfig)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("seed: [1,\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="not a readable YAML file"):
+        load_config(broken, TrainConfig)
+    broken.write_text("- a\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="mapping"):
+        load_config(broken, TrainConfig)
+
+
+def test_a_config_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("configs/train.yaml"), TrainConfig).dataset.name == "sample"
+    assert (PROJECT / "configs").is_dir()

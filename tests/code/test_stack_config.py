@@ -1,0 +1,193 @@
+"""Stack files, environment variables in them, and what the doctor finds."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sentiment.config.environment import expand
+from sentiment.config.stack import StackConfig
+from sentiment.errors import ConfigError, StackError
+from sentiment.home import home
+from stacks.catalogue import available_stacks, load_stack
+from stacks.doctor import Finding, diagnose, require_healthy
+from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
+
+
+def stack(components: dict[str, object], **keys: object) -> StackConfig:
+    return StackConfig.model_validate({"name": "test", "description": "", "components": components, **keys})
+
+
+def failures(findings: list[Finding]) -> dict[str, str]:
+    return {finding.name: finding.detail for finding in findings if not finding.ok}
+
+
+def test_variables_are_filled_in_at_any_depth() -> None:
+    environ = {"BUCKET": "reviews", "EMPTY": ""}
+    value = {"path": "s3://${BUCKET}/a", "list": ["${EMPTY:-x}", "${NONE:-}", 3], "plain": "$BUCKET"}
+    assert expand(value, environ=environ) == {"path": "s3://reviews/a", "list": ["x", "", 3], "plain": "$BUCKET"}
+
+
+@pytest.mark.parametrize("environ", [{}, {"TOKEN": ""}])
+def test_a_missing_variable_is_one_sentence(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        expand({"a": ["${TOKEN}"]}, source="configs/stacks/x.yaml", environ=environ)
+    assert error.value.cause == "configs/stacks/x.yaml needs the environment variable TOKEN, which is not set."
+
+
+def test_the_home_needs_no_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SENTIMENT_HOME", raising=False)
+    assert expand("${SENTIMENT_HOME}/x") == str(Path.home() / ".sentiment-ops" / "x")
+    monkeypatch.setenv("SENTIMENT_HOME", str(tmp_path))
+    assert expand("${SENTIMENT_HOME}/x", environ={}) == f"{tmp_path}/x"
+    assert home() == tmp_path
+
+
+def test_every_shipped_stack_is_valid_and_named_by_its_file() -> None:
+    assert "laptop" in available_stacks()
+    config = load_stack("laptop")
+    assert config.tracking_uri == f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def test_a_wrong_stack_name_suggests_the_nearest() -> None:
+    with pytest.raises(StackError, match="Did you mean 'laptop'") as error:
+        load_stack("labtop")
+    assert error.value.exit_code == 4
+
+
+def test_a_component_is_used_when_its_variable_is_set() -> None:
+    config = stack({"alerter": {"flavor": "webhook", "when": "HOOK"}, "orchestrator": {"flavor": "local"}})
+    assert set(config.enabled({})) == {"orchestrator"}
+    assert config.enabled({"HOOK": "x"})["alerter"].name == "test-webhook"
+
+
+def test_the_laptop_is_healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SENTIMENT_HOME", str(tmp_path))
+    findings = diagnose(load_stack("laptop"))
+    assert failures(findings) == {}
+    assert list(tmp_path.iterdir()) == []
+    require_healthy(findings)
+
+
+def test_the_doctor_finds_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "broken.db").write_text("no database " * 100)
+    monkeypatch.setenv("SENTIMENT_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    config = stack(
+        {
+            "orchestrator": {"flavor": "lokal"},
+            "step_operators": {"flavor": "local"},
+            "artifact_store": {"flavor": "s3", "configuration": {"path": "/no/bucket"}},
+            "experiment_tracker": {
+                "flavor": "mlflow",
+                "configuration": {"tracking_uri": f"sqlite:///{tmp_path / 'broken.db'}"},
+            },
+            "model_registry": {"flavor": "mlflow", "configuration": {"uri": "x"}},
+        },
+        requires={"modules": ["no_such_module"], "environment": ["AWS_SECRET_ACCESS_KEY"]},
+    )
+    found = failures(diagnose(config))
+    assert found.keys() == {
+        "library no_such_module",
+        "variable AWS_SECRET_ACCESS_KEY",
+        "SENTIMENT_HOME",
+        "orchestrator (lokal)",
+        "step_operators (local)",
+        "artifact_store (s3)",
+        f"experiment_tracker sqlite:///{tmp_path / 'broken.db'}",
+        "model_registry (mlflow)",
+    }
+    assert "not a database" in found[f"experiment_tracker sqlite:///{tmp_path / 'broken.db'}"]
+    with pytest.raises(StackError, match="no_such_module"):
+        require_healthy(diagnose(config))
+
+
+def test_the_doctor_asks_servers(webhook: "Webhook") -> None:
+    def config(uri: str) -> StackConfig:
+        return stack({"experiment_tracker": {"flavor": "mlflow", "configuration": {"tracking_uri": uri}}})
+
+    assert failures(diagnose(config(webhook.url))) == {}
+    webhook.server.shutdown()
+    webhook.server.server_close()
+    assert "does not answer" in "".join(failures(diagnose(config(webhook.url))).values())
+
+
+class Webhook:
+    """A chat's server: answers with `statuses` in turn (the last one again and again), keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.statuses = [200]
+        self.messages: list[str] = []
+        hook = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.messages.append(json.loads(body)["text"])
+                self.send_response(hook.statuses.pop(0) if len(hook.statuses) > 1 else hook.statuses[0])
+                self.end_headers()
+
+            def do_HEAD(self) -> None:
+                self.send_response(404)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/services/T0/secret"
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+    threading.Thread(target=hook.server.serve_forever, args=(0.05,), daemon=True).start()
+    yield hook
+    hook.server.shutdown()
+    hook.server.server_close()
+
+
+@pytest.fixture
+def alerter(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> WebhookAlerter:
+    monkeypatch.setenv("TEST_HOOK", webhook.url)
+    alerter = WebhookAlerter.__new__(WebhookAlerter)
+    alerter._config = WebhookAlerterConfig(url_variable="TEST_HOOK", backoff_seconds=0.01, timeout_seconds=2)
+    return alerter
+
+
+def test_an_alert_arrives_as_slack_expects_it(webhook: Webhook, alerter: WebhookAlerter) -> None:
+    assert alerter.post("부정 비율 12% → 31%")
+    assert webhook.messages == ["부정 비율 12% → 31%"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "accepted", "attempts"), [([503, 429, 200], True, 3), ([500], False, 3), ([404], False, 1)]
+)
+def test_only_passing_failures_are_tried_again(
+    webhook: Webhook, alerter: WebhookAlerter, statuses: list[int], accepted: bool, attempts: int
+) -> None:
+    webhook.statuses = statuses
+    assert alerter.post("x") is accepted
+    assert len(webhook.messages) == attempts
+
+
+def test_a_dead_or_missing_webhook_is_a_warning_without_its_address(
+    alerter: WebhookAlerter, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    webhook.server.shutdown()
+    webhook.server.server_close()
+    assert not alerter.post("x")
+    monkeypatch.setenv("TEST_HOOK", "no address")
+    assert not alerter.post("x")
+    monkeypatch.delenv("TEST_HOOK")
+    assert not alerter.post("x")
+    assert "secret" not in caplog.text
+
+
+def test_a_question_is_never_approved(alerter: WebhookAlerter, webhook: Webhook) -> None:
+    assert not alerter.ask("Deploy?")
+    assert webhook.messages == ["Deploy?"]

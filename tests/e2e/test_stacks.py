@@ -1,0 +1,187 @@
+"""Stack files made real in a ZenML of their own, with MLflow on SQLite."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from zenml import pipeline, step
+from zenml.client import Client
+from zenml.config.global_config import GlobalConfiguration
+from zenml.enums import StackComponentType
+
+from sentiment.config.stack import StackConfig
+from sentiment.errors import ConfigError, StackError
+from sentiment.models.folder import write_manifest
+from sentiment.registry import Registry
+from stacks.catalogue import load_stack
+from stacks.doctor import diagnose, require_healthy
+from stacks.ensure import ensure_stack, use_stack
+from stacks.model_control_plane import mirror
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+SEEN: dict[str, str] = {}
+
+
+@step(experiment_tracker="laptop-mlflow", enable_cache=False)
+def tracked() -> None:
+    SEEN["artifact_uri"] = mlflow.get_artifact_uri()
+
+
+@step(enable_cache=False)
+def untracked() -> None:
+    SEEN["tracking_uri"] = os.environ["MLFLOW_TRACKING_URI"]
+
+
+@pipeline(enable_cache=False)
+def two_steps() -> None:
+    tracked()
+    untracked()
+
+
+@pytest.fixture(scope="module")
+def zenml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A ZenML and a SENTIMENT_HOME that nobody used before, in a working directory of their own."""
+    root = tmp_path_factory.mktemp("stacks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZENML_CONFIG_PATH", str(root / "zenml"))
+        patch.setenv("ZENML_ANALYTICS_OPT_IN", "false")
+        patch.setenv("SENTIMENT_HOME", str(root / "home"))
+        patch.delenv("ZENML_ACTIVE_STACK_ID", raising=False)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv("SENTIMENT_WEBHOOK_URL", raising=False)
+        (root / "work").mkdir()
+        patch.chdir(root / "work")
+        _forget_zenml()
+        yield root
+    _forget_zenml()
+
+
+def _forget_zenml() -> None:
+    GlobalConfiguration._reset_instance()
+    Client._reset_instance()
+
+
+def _state() -> dict[str, object]:
+    stack = Client().get_stack("laptop")
+    components = {
+        kind.value: (items[0].id, items[0].updated, items[0].configuration) for kind, items in stack.components.items()
+    }
+    return {"id": stack.id, "updated": stack.updated, **components}
+
+
+@pytest.mark.usefixtures("zenml")
+def test_a_second_ensure_changes_nothing() -> None:
+    first = ensure_stack(load_stack("laptop"))
+    state = _state()
+
+    assert ensure_stack(load_stack("laptop")) == first
+    assert _state() == state
+    assert set(state) == {"id", "updated", "orchestrator", "artifact_store", "experiment_tracker"}
+
+
+@pytest.mark.usefixtures("zenml")
+def test_a_changed_value_updates_the_component_and_a_removed_one_goes(tmp_path: Path) -> None:
+    ensure_stack(load_stack("laptop"))
+    before = _state()
+    text = (PROJECT / "configs/stacks/laptop.yaml").read_text(encoding="utf-8")
+    (tmp_path / "laptop.yaml").write_text(text.replace("experiment_name: sentiment", "tags: {team: a}"))
+    ensure_stack(load_stack("laptop", tmp_path))
+    after = _state()
+
+    assert after["experiment_tracker"][0] == before["experiment_tracker"][0]
+    assert after["experiment_tracker"][2].keys() == {"tracking_uri", "tags"}
+    assert after["orchestrator"] == before["orchestrator"]
+    ensure_stack(load_stack("laptop"))
+    assert _state()["experiment_tracker"][2] == before["experiment_tracker"][2]
+
+
+@pytest.mark.usefixtures("zenml")
+def test_the_alerter_comes_and_goes_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_WEBHOOK_URL", "http://127.0.0.1:9/T0/secret")
+    ensure_stack(load_stack("laptop"))
+    alerter = Client().get_stack("laptop").components[StackComponentType.ALERTER][0]
+    assert alerter.flavor_name == "webhook"
+    assert "secret" not in json.dumps(alerter.configuration)
+
+    monkeypatch.delenv("SENTIMENT_WEBHOOK_URL")
+    ensure_stack(load_stack("laptop"))
+    assert StackComponentType.ALERTER not in Client().get_stack("laptop").components
+
+
+def test_a_run_uses_the_stack_and_leaves_the_users_active_one(zenml: Path) -> None:
+    active = Client().active_stack_model.name
+    with use_stack(load_stack("laptop")) as stack_id:
+        assert str(Client().active_stack_model.id) == stack_id
+        two_steps()
+    assert Client().active_stack_model.name == active
+    assert "ZENML_ACTIVE_STACK_ID" not in os.environ
+    assert SEEN["artifact_uri"].startswith(str(zenml / "home" / "mlflow-artifacts"))
+    assert SEEN["tracking_uri"] == load_stack("laptop").tracking_uri
+    assert list((zenml / "work").iterdir()) == []
+
+
+@pytest.mark.usefixtures("zenml")
+def test_a_component_that_zenml_does_not_accept_is_one_error() -> None:
+    tracker = {"flavor": "mlflow", "configuration": {"tracking_url": "sqlite:///x"}}
+    config = StackConfig.model_validate(
+        {"name": "wrong", "description": "", "components": {"experiment_tracker": tracker}}
+    )
+    with pytest.raises(ConfigError, match="tracking_url"):
+        ensure_stack(config)
+    with pytest.raises(StackError, match=r"no setting 'tracking_url'.*Did you mean 'tracking_uri'"):
+        require_healthy(diagnose(config))
+
+
+def test_the_control_plane_mirrors_the_registry(zenml: Path, tmp_path: Path) -> None:
+    registry = Registry(f"sqlite:///{zenml / 'home' / 'mlflow.db'}", "mirrored")
+    for number in (1, 2, 3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "classifier.json").write_text(json.dumps({"kind": "linear", "number": number}))
+        digest = write_manifest(folder)
+        metrics = {"macro_f1": number / 10}
+        registry.register(folder, digest=digest, dataset_digest="d", metrics=metrics, card="", gate="approved")
+        if number < 3:
+            registry.promote(number, "better", actor="ci")
+    mirror(registry)
+    assert _stages() == {"v1": "archived", "v2": "production", "v3": "staging"}
+    version = Client().get_model_version("mirrored", "v2")
+    assert version.run_metadata["macro_f1"] == 0.2
+    assert version.run_metadata["mlflow_version"] == 2
+
+    registry.promote(3, "better", actor="ci")
+    registry.rollback("worse", actor="ci")
+    mirror(registry)
+    assert _stages() == {"v1": "archived", "v2": "production", "v3": "archived"}
+    before = Client().get_model_version("mirrored", "v3").updated
+    mirror(registry)
+    assert Client().get_model_version("mirrored", "v3").updated == before
+
+
+def _stages() -> dict[str, str | None]:
+    model = Client().get_model("mirrored")
+    return {version.name: version.stage for version in Client().list_model_versions(model=model.id).items}
+
+
+def test_two_first_runs_at_once_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENML_CONFIG_PATH", str(tmp_path / "zenml"))
+    monkeypatch.setenv("SENTIMENT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    code = "from stacks.catalogue import *; from stacks.ensure import *; print(ensure_stack(load_stack('laptop')))"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], [error[-2000:] for _, error in outputs]
+    ids = {output.strip().splitlines()[-1] for output, _ in outputs}
+    assert len(ids) == 1

@@ -1,0 +1,140 @@
+"""The train pipeline from the command line: the shipped config on the bundled sample, shrunk where it is slow."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import polars as pl
+import pytest
+
+from sentiment.config.load import PROJECT
+from tests.e2e.conftest import Run
+
+# One epoch of a narrow encoder: the transformer's way through the pipeline without its minutes.
+SHRUNK = (
+    "--pipeline",
+    "train",
+    "--set",
+    "candidates.compact.epochs=1",
+    "--set",
+    "candidates.compact.encoder.layers=1",
+    "--set",
+    "candidates.compact.encoder.hidden_size=32",
+    "--set",
+    "candidates.compact.encoder.intermediate_size=64",
+    "--set",
+    "candidates.compact.encoder.pretrain_epochs=0",
+)
+
+
+@pytest.fixture(scope="module")
+def first(run: Run) -> CompletedProcess[str]:
+    return run(*SHRUNK)
+
+
+def test_first_run_promotes_and_says_what_it_did(first: CompletedProcess[str]) -> None:
+    assert first.returncode == 0, first.stdout + first.stderr
+    for step in ("load_reviews", "clean_reviews", "validate_splits", "train_linear", "train_compact", "register_model"):
+        assert re.search(rf"✓ {step} .*\d s", first.stdout), step
+    assert "Promoted: linear" in first.stdout
+    assert "no champion yet" in first.stdout
+    assert "synthetic sample" in first.stdout
+    assert "train_nsmc.yaml" in first.stdout
+    assert "Traceback" not in first.stdout + first.stderr
+
+
+def test_the_log_holds_the_detail_and_the_terminal_does_not(first: CompletedProcess[str]) -> None:
+    log = Path(re.search(r"log\s+(\S+\.log)", first.stdout)[1])  # type: ignore[index]
+    assert "train_linear" in log.read_text(encoding="utf-8")
+    assert len(first.stdout.splitlines()) < 60
+
+
+def test_printed_next_commands_work_when_pasted(run: Run, first: CompletedProcess[str]) -> None:
+    lines = first.stdout.split("Next\n")[1].split("\nLook")[0].strip().splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        arguments = shlex.split(line)
+        result = run(*arguments[arguments.index("run.py") + 1 :])
+        assert result.returncode == 0, f"{line}: {result.stderr}"
+        assert result.stdout.strip()
+
+
+def test_the_champion_answers_in_korean_and_english(run: Run, first: CompletedProcess[str]) -> None:
+    result = run("predict", "--json", "정말 재밌어요 강력 추천합니다", "돈 아까워요 최악", "great movie, loved it")
+    predictions = json.loads(result.stdout)
+    assert [each["label"] for each in predictions] == ["positive", "negative", "positive"]
+    assert all(sum(each["probs"].values()) == pytest.approx(1, abs=1e-5) for each in predictions)
+
+
+def test_an_unchanged_run_is_cached_and_changes_nothing(run: Run, first: CompletedProcess[str]) -> None:
+    again = run(*SHRUNK)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert re.search(r"✓ train_compact .*cached", again.stdout)
+    assert "Unchanged: linear is the champion already" in again.stdout
+    assert run("models", "list").stdout.count("promoted") == 1
+
+
+def test_a_worse_candidate_is_refused_with_exit_code_3(run: Run, first: CompletedProcess[str]) -> None:
+    worse = run("--pipeline", "train", "--set", "candidates=[linear]", "--set", "dataset.sample_rate=0.3")
+    assert worse.returncode == 3, worse.stdout + worse.stderr
+    assert "Refused:" in worse.stdout
+    listed = run("models", "list").stdout
+    assert "refused" in listed
+    assert run("models", "promote", "2", "--reason", "try").returncode == 3
+
+
+def test_promote_by_force_and_roll_back(run: Run, first: CompletedProcess[str]) -> None:
+    assert run("models", "promote", "2", "--reason", "drill", "--force").returncode == 0
+    back = run("models", "rollback", "--reason", "drill over")
+    assert "version 1 is the champion again" in back.stdout
+    history = run("models", "list").stdout
+    assert history.index("promoted") < history.index("rolled_back")
+
+
+def test_a_users_own_csv_by_naming_its_columns(run: Run, tmp_path: Path) -> None:
+    sample = pl.read_csv(PROJECT / "data/sample/reviews.csv").filter(pl.col("language") == "en")
+    sample.select(reviewText="text", overall="rating").write_csv(tmp_path / "my.csv")
+    result = run(
+        "--pipeline",
+        "train",
+        *("--set", "candidates=[linear]"),
+        *("--set", "dataset.path=my.csv"),
+        *("--set", "dataset.text_column=reviewText"),
+        *("--set", "dataset.rating_column=overall"),
+        *("--set", "model_name=mine"),
+        *("--set", "gate.register_threshold=0.5"),
+        *("--set", "gate.min_slice_macro_f1=0.4"),
+        cwd=tmp_path,
+    )
+    assert result.returncode in (0, 3), result.stdout + result.stderr
+    assert "mine version 1" in result.stdout
+    assert not (tmp_path / "mlruns").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--set", "gate.registr_threshold=0.9"], 2, "register_threshold"),
+        (["--set", "steps.train_liner.cache=false"], 2, "train_linear"),
+        (["--config", "configs/trian.yaml"], 2, "train.yaml"),
+        (["--stack", "labtop"], 4, "laptop"),
+        (["--set", "dataset.path=nowhere.csv"], 5, "nowhere.csv"),
+        (["--set", "validation.min_rows_per_class=5000"], 5, "rows"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_its_exit_code(
+    run: Run, arguments: list[str], code: int, words: str
+) -> None:
+    result = run("--pipeline", "train", *arguments)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert words in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_help_names_every_command(run: Run) -> None:
+    shown = run("--help").stdout
+    assert all(word in shown for word in ("--pipeline", "--set", "--stack", "--no-cache", "models", "predict", "stack"))
+    assert run("stack", "list").stdout.count("laptop") >= 1
+    assert run("stack", "doctor").returncode == 0
