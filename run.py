@@ -85,11 +85,11 @@ def _launch(config: "TrainConfig", stack_name: str, log: Path, *, use_cache: boo
     from sentiment.data.read import source_digest
 
     digest = source_digest(config.dataset)
-    with out.status("Starting ZenML ..."):
-        from pipelines.launch import describe, launch_train
-        from pipelines.runner import logs_to
+    from pipelines.logs import logs_to
 
     with logs_to(log):
+        from pipelines.launch import describe, launch_train
+
         out.print("[bold]sentiment-ops[/] train")
         for name, value in {"stack": stack_name, **describe(config, digest), "log": str(log)}.items():
             out.print(f"  {name:<8} {escape(value)}")
@@ -245,13 +245,13 @@ def _print_step(line: "StepLine") -> None:
 
 
 def _print_result(result: "TrainResult", config: "TrainConfig") -> None:
-    table = Table("", "model", "macro-F1 [95%]", "accuracy [95%]", "ECE", "one text", "size", box=None)
+    table = Table("", "model", "macro-F1 [95%]", "accuracy", "ECE", "one text", "size", box=None)
     for each in result.decision.contenders:
         table.add_row(
             each.role,
             escape(each.name),
             escape(str(each.macro_f1)),
-            escape(str(each.accuracy)),
+            f"{each.accuracy.value:.3f}",
             f"{each.ece:.3f}",
             f"{each.latency_p50_ms:.1f} ms",
             f"{each.size_bytes / 1e6:.1f} MB",
@@ -289,11 +289,10 @@ def _next_commands(result: "TrainResult") -> list[str]:
 
 def _links(result: "TrainResult") -> dict[str, str]:
     folder = Path(_python()).parent
-    mlflow = f"mlflow ui --host 127.0.0.1 --backend-store-uri {result.tracking_uri}"
     return {
         result.report_uri: "the evaluation",
         f"{folder / 'zenml'} login --local": f"the dashboard; this run is {result.run_id}",
-        str(folder / mlflow): "curves, metrics and files",
+        f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {result.tracking_uri}": "curves, metrics, files",
     }
 
 

@@ -1,4 +1,4 @@
-"""Reports as JSON, shown in the dashboard as the page and the pictures they draw of themselves."""
+"""Reports as JSON, shown in the dashboard as the page they make of themselves."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from sentiment.report import Report
 
 
 class ReportMaterializer(BaseMaterializer):
-    """Stores any `Report` as JSON with an HTML visualization and its figures as PNG."""
+    """Stores any `Report` as JSON with an HTML visualization."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (Report,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA_ANALYSIS
@@ -27,15 +27,8 @@ class ReportMaterializer(BaseMaterializer):
             return report
 
     def save_visualizations(self, data: Report) -> dict[str, VisualizationType]:
-        """The report's page, then each of its figures."""
-        shown: dict[str, VisualizationType] = {}
+        """The report's page, pictures included."""
         page = f"{self.uri}/report.html"
         with self.artifact_store.open(page, "w") as file:
             file.write(data.to_html())
-        shown[page] = VisualizationType.HTML
-        for name, png in data.figures().items():
-            picture = f"{self.uri}/{name}.png"
-            with self.artifact_store.open(picture, "wb") as file:
-                file.write(png)
-            shown[picture] = VisualizationType.IMAGE
-        return shown
+        return {page: VisualizationType.HTML}

@@ -1,17 +1,13 @@
-"""Running a pipeline on a stack: quiet logs, a line per finished step, and failures as the errors they were.
+"""Running a pipeline on a stack: a line per finished step, and failures as the errors they were.
 
 Nothing here knows the orchestrator: progress and failures are read from ZenML's own records of the run, so they look
 the same whether the steps ran in this process or in pods.
 """
 
-import logging
-import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -56,36 +52,6 @@ def run_pipeline(
     if run.status != ExecutionStatus.COMPLETED:
         raise _failure(run_name, None)
     return run
-
-
-@contextmanager
-def logs_to(path: Path) -> Iterator[Path]:
-    """Send every log record to `path` and none to the terminal, e-mail addresses and numbers masked."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # else MLflow writes to the terminal through handlers of its own
-    root = logging.getLogger()
-    silenced = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    for each in silenced:
-        root.removeHandler(each)
-    root.addHandler(handler)
-    logging.captureWarnings(True)
-    try:
-        yield path
-    finally:
-        logging.captureWarnings(False)
-        root.removeHandler(handler)
-        handler.close()
-        for each in silenced:
-            root.addHandler(each)
-
-
-class _MaskingFormatter(logging.Formatter):
-    COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-    def format(self, record: logging.LogRecord) -> str:
-        return mask(self.COLOURS.sub("", super().format(record)))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ __all__ = ["Prediction", "Predictor"]
 def __getattr__(name: str) -> object:
     # Imported on use: whoever imports sentiment.config or sentiment.errors should not pay for numpy and polars.
     if name in __all__:
-        from sentiment import predictor  # noqa: PLC0415
+        from sentiment import predictor
 
         return getattr(predictor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

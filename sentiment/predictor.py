@@ -4,7 +4,7 @@ from sentiment import Predictor
 Predictor.champion().predict("배송이 빨라서 좋아요")
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NotRequired, Self, TypedDict
 
@@ -67,6 +67,8 @@ class Predictor:
 
         Raises DataError naming the position of the first item that is not a string.
         """
+        if not isinstance(texts, Iterable) or isinstance(texts, bytes):
+            raise DataError(f"Texts of type {type(texts).__name__} cannot be classified.", "Pass a string or a list.")
         batch = [texts] if isinstance(texts, str) else list(texts)
         for position, text in enumerate(batch):
             if not isinstance(text, str):
@@ -90,7 +92,7 @@ def _load_verified(folder: Path, digest: str) -> TextClassifier:
     ) != digest:  # the manifest; load_classifier holds the files against it
         raise SentimentError(
             f"The model in {folder} is not the one that was registered.",
-            "Roll back to a version that verifies: python run.py rollback.",
+            "Roll back to a version that verifies: python run.py models rollback --reason ...",
         )
     return load_classifier(folder)
 
@@ -98,5 +100,5 @@ def _load_verified(folder: Path, digest: str) -> TextClassifier:
 def _no_champion(model_name: str, uri: str) -> SentimentError:
     return SentimentError(
         f"{model_name} has no champion in {without_credentials(uri)} yet.",
-        "Train and promote one: python run.py train.",
+        "Train and promote one: python run.py --pipeline train.",
     )

@@ -49,7 +49,7 @@ def judge(
     with tempfile.TemporaryDirectory() as folder:
         classifier = load_classifier(registry.fetch(champion.version, Path(folder)))
         if classifier.labels == test.labels:
-            name = f"champion v{champion.version}"
+            name = f"v{champion.version}"
             scored = classifier.predict_proba(test.texts)
             champion_evaluation = evaluate(
                 classifier, test, evaluation_config, name=name, seed=seed, probabilities=scored

@@ -1,5 +1,7 @@
 """The base of everything the pipelines report: stored as JSON, shown as HTML and pictures in the dashboard."""
 
+from functools import cached_property
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -15,6 +17,7 @@ class Report(BaseModel):
         """A self-contained HTML page (inline styles, no scripts, no network)."""
         raise NotImplementedError
 
+    @cached_property
     def figures(self) -> dict[str, bytes]:
-        """Pictures by file stem, each a PNG; none by default."""
+        """Pictures by file stem, each a PNG; none by default. Drawn once, wherever they are shown."""
         return {}

@@ -11,7 +11,7 @@ def seed_everything(seed: int) -> None:
     On one processor type, with one number of threads, equal seeds give equal results. On a GPU the last digits can
     differ, because some of its kernels add in an order that changes from run to run.
     """
-    import torch  # noqa: PLC0415 - costs seconds, and only training needs it
+    import torch
 
     random.seed(seed)
     np.random.seed(seed)

@@ -9,16 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
 from zenml.enums import StackComponentType
 from zenml.integrations.registry import integration_registry
 
 from sentiment.config.load import nearest
 from sentiment.config.stack import Component, StackConfig
-from sentiment.errors import StackError
+from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
 from sentiment.registry.tracking import database_path, require_answer, without_credentials
-from stacks.flavors import known_flavors
+from stacks.flavors import known_flavors, validated
 
 FREE_GIGABYTES = 2
 ANSWER_SECONDS = 3
@@ -95,16 +94,11 @@ def _component(kind: str, component: Component) -> Finding:
     if component.flavor not in flavors:
         return Finding(name, False, "ZenML knows no such flavor.", nearest(component.flavor, flavors))
     flavor = flavors[component.flavor]
-    fields = flavor.config_class.model_fields
-    for key in component.configuration:
-        if key not in fields:
-            return Finding(name, False, f"The flavor has no setting {key!r}.", nearest(key, fields))
     try:
-        flavor.config_class(**component.configuration)
+        validated(kind, component, flavor.config_class)
         flavor.implementation_class  # noqa: B018 - imports the libraries of the flavor
-    except ValidationError as error:
-        first = error.errors()[0]
-        return Finding(name, False, f"{'.'.join(map(str, first['loc']))}: {first['msg']}.", "Correct the stack file.")
+    except ConfigError as error:
+        return Finding(name, False, error.cause, error.fix)
     except ImportError as error:
         return Finding(name, False, f"Its library is missing: {error}.", f"Run pip install {_packages(component)}.")
     return Finding(name, True, "known, and its settings are valid")

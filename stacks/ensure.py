@@ -15,15 +15,15 @@ from zenml.client import Client
 from zenml.constants import ENV_ZENML_ACTIVE_STACK_ID
 from zenml.enums import StackComponentType
 from zenml.models import ComponentResponse
-from zenml.stack.utils import validate_stack_component_config
+from zenml.stack import Flavor
 from zenml.utils.io_utils import get_global_config_directory
 from zenml.utils.source_utils import set_custom_source_root
 
-from sentiment.config.load import PROJECT
+from sentiment.config.load import PROJECT, nearest
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.registry.tracking import EXPERIMENT, connect, ensure_experiment
-from stacks.flavors import CUSTOM_FLAVORS
+from stacks.flavors import CUSTOM_FLAVORS, validated
 
 
 def ensure_stack(config: StackConfig) -> str:
@@ -33,7 +33,7 @@ def ensure_stack(config: StackConfig) -> str:
 
     Raises ConfigError for a component that ZenML does not accept, StackError when the tracking server is out of reach.
     """
-    # ZenML takes the folder of the started script for the root of all imports: wrong for a notebook, a test, `python -c`.
+    # ZenML takes the started script's folder for the root of all imports: wrong for a notebook or a test.
     set_custom_source_root(str(PROJECT))
     folder = Path(get_global_config_directory())
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,9 +44,8 @@ def ensure_stack(config: StackConfig) -> str:
             _component_type(kind): _ensure_component(client, _component_type(kind), component, config.tracking_uri)
             for kind, component in config.enabled().items()
         }
-        stack_id = _ensure_stack(client, config.name, components)
-    _ensure_experiment(config)
-    return stack_id
+        _ensure_experiment(config)
+        return _ensure_stack(client, config.name, components)
 
 
 @contextmanager
@@ -82,15 +81,8 @@ def _component_type(kind: str) -> StackComponentType:
 def _ensure_component(
     client: Client, kind: StackComponentType, component: Component, tracking_uri: str | None
 ) -> ComponentResponse:
-    _ensure_flavor(client, kind, component.flavor)
-    try:
-        validated = validate_stack_component_config(
-            component.configuration, component.flavor, kind, validate_custom_flavors=True
-        )
-    except (ValueError, KeyError) as error:
-        detail = " ".join(str(error).split())
-        raise ConfigError(f"components.{kind.value}: {detail}", "Correct it in the stack file.") from None
-    wanted = validated.model_dump(mode="json", exclude_unset=True) if validated else {}
+    flavor = _ensure_flavor(client, kind, component.flavor)
+    wanted = validated(kind.value, component, flavor.config_class).model_dump(mode="json", exclude_unset=True)
     # On whatever machine a step runs, the registry is found through this variable.
     is_tracker = kind == StackComponentType.EXPERIMENT_TRACKER and tracking_uri
     environment = {"MLFLOW_TRACKING_URI": tracking_uri} if is_tracker else {}
@@ -111,10 +103,14 @@ def _ensure_component(
     return client.update_stack_component(existing.id, kind, configuration={**wanted, **gone}, environment=environment)
 
 
-def _ensure_flavor(client: Client, kind: StackComponentType, flavor: str) -> None:
-    source = CUSTOM_FLAVORS.get((kind, flavor))
-    if source and not client.list_flavors(name=flavor, type=kind.value).items:
-        client.create_flavor(source, kind)
+def _ensure_flavor(client: Client, kind: StackComponentType, name: str) -> Flavor:
+    found = client.list_flavors(name=name, type=kind.value, hydrate=True).items
+    if found:
+        return Flavor.from_model(found[0])
+    if source := CUSTOM_FLAVORS.get((kind, name)):
+        return Flavor.from_model(client.create_flavor(source, kind))
+    valid = [each.name for each in client.list_flavors(type=kind.value, size=100).items]
+    raise ConfigError(f"components.{kind.value}: ZenML knows no flavor {name!r}.", nearest(name, valid))
 
 
 def _ensure_stack(client: Client, name: str, components: Mapping[StackComponentType, ComponentResponse]) -> str:

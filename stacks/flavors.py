@@ -1,9 +1,16 @@
-"""The flavors that this project brings along, and those that ZenML knows."""
+"""The flavors of this project and of ZenML, and the check of a component against its flavor."""
 
+from pydantic import ValidationError
 from zenml.enums import StackComponentType
+from zenml.exceptions import ZenMLBaseException
+from zenml.stack import StackComponentConfig
 from zenml.stack.flavor import Flavor
 from zenml.stack.flavor_registry import FlavorRegistry
 from zenml.utils.source_utils import load
+
+from sentiment.config.load import nearest
+from sentiment.config.stack import Component
+from sentiment.errors import ConfigError
 
 # (component type, flavor) -> the source of the flavor class
 CUSTOM_FLAVORS = {
@@ -18,3 +25,19 @@ def known_flavors(kind: StackComponentType) -> dict[str, Flavor]:
     flavors = [flavor for flavor in (flavor_class() for flavor_class in classes) if flavor.type == kind]
     custom = [load(source)() for (custom_kind, _), source in CUSTOM_FLAVORS.items() if custom_kind == kind]
     return {flavor.name: flavor for flavor in [*flavors, *custom]}
+
+
+def validated(kind: str, component: Component, config_class: type[StackComponentConfig]) -> StackComponentConfig:
+    """The configuration of `component` as its flavor sees it; ConfigError when the flavor does not accept it."""
+    where = f"components.{kind} ({component.flavor})"
+    for key in component.configuration:
+        if key not in config_class.model_fields:
+            raise ConfigError(f"{where} has no setting {key!r}.", nearest(key, config_class.model_fields))
+    try:
+        return config_class(**component.configuration)
+    except ValidationError as error:
+        first = error.errors()[0]
+        detail = ": ".join([*map(str, first["loc"]), first["msg"]])
+    except ZenMLBaseException as error:
+        detail = str(error)
+    raise ConfigError(f"{where}: {' '.join(detail.split())}", "Correct the stack file.")

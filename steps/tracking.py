@@ -26,11 +26,15 @@ def log_curve(prefix: str) -> Callable[[int, dict[str, float]], None]:
     return log
 
 
-def log_evaluation(evaluation: Evaluation, prefix: str) -> None:
-    """Record the headline metrics with their intervals as `prefix/metric`, and the page and its pictures as files."""
+def log_metrics(evaluation: Evaluation, prefix: str) -> None:
+    """Record the headline metrics and their intervals as `prefix/metric`."""
     mlflow.log_metrics({f"{prefix}/{name}": value for name, value in flat_metrics(evaluation).items()})
+
+
+def log_page(evaluation: Evaluation, prefix: str) -> None:
+    """Record an evaluation's page and its pictures as files under `prefix`."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, png in evaluation.figures().items():
+        for name, png in evaluation.figures.items():
             (Path(folder) / f"{name}.png").write_bytes(png)
         (Path(folder) / "evaluation.html").write_text(evaluation.to_html(), encoding="utf-8")
         mlflow.log_artifacts(folder, prefix)

@@ -19,5 +19,5 @@ class LinearConfig(Config):
     name: str
     max_ngram: int = Field(default=5, ge=1, le=16)
     min_df: int = Field(default=2, ge=1)
-    c: float = Field(default=0.3, gt=0)
+    c: float = Field(default=0.5, gt=0)
     class_weight: Literal["balanced"] | None = None

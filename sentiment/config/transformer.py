@@ -18,6 +18,8 @@ class CompactEncoder(Config):
     attention_heads: int = Field(default=4, ge=1)
     intermediate_size: int = Field(default=1024, ge=16)
     dropout: Probability = 0.1
+    # The share of the words that is cut into smaller pieces than usual, drawn anew in every epoch.
+    resegmented_words: Probability = 0.0
     # Epochs of masked-language-model training on the training texts, before the labels are used.
     pretrain_epochs: int = Field(default=0, ge=0)
     pretrain_learning_rate: float = Field(default=1e-3, gt=0)

@@ -5,7 +5,7 @@ import os
 import tempfile
 from glob import glob, has_magic
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import datasets
 import httpx
@@ -53,12 +53,13 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
     Written under another name and renamed when complete, so that nothing half-written is ever read. Raises DataError
     when the server refuses, the file is larger than `max_bytes`, or its checksum differs; then nothing is left behind.
     """
+    shown = _without_query(url)
     name = Path(urlsplit(url).path).name or "data"
     target = folder / f"{hashlib.sha256(f'{url} {sha256}'.encode()).hexdigest()[:16]}-{name}"
     version = target.with_name(f"{target.name}.etag")
-    headers = {"If-None-Match": version.read_text()} if target.exists() and version.exists() else {}
-    if target.exists() and sha256:
+    if sha256 and target.exists() and _sha256(target) == sha256:
         return target
+    headers = {"If-None-Match": version.read_text()} if not sha256 and target.exists() and version.exists() else {}
     folder.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=".partial-")
     try:
@@ -69,18 +70,16 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return target
             response.raise_for_status()
-            actual = hashlib.sha256()
             for chunk in response.iter_bytes(1 << 20):
                 file.write(chunk)
-                actual.update(chunk)
                 if file.tell() > max_bytes:
                     raise DataError(
-                        f"{url} is larger than {max_bytes >> 20} MB.",
-                        "Raise dataset.max_download_mb if it is meant to be.",
+                        f"{shown} is larger than {max_bytes >> 20} MB.",
+                        "Fetch it yourself and set dataset.path to the file.",
                     )
-        if sha256 and actual.hexdigest() != sha256:
+        if sha256 and (actual := _sha256(Path(partial))) != sha256:
             raise DataError(
-                f"{url} has the SHA-256 {actual.hexdigest()}, not {sha256}.",
+                f"{shown} has the SHA-256 {actual}, not {sha256}.",
                 "Set the checksum of the file you mean, or get the file from a source you trust.",
             )
         Path(partial).replace(target)
@@ -89,7 +88,9 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
         else:
             version.unlink(missing_ok=True)
     except httpx.HTTPError as error:
-        raise DataError(f"{url} cannot be downloaded: {error}.", "Check the address and the network.") from None
+        raise DataError(
+            f"{shown} cannot be downloaded: {_cause(error)}.", "Check the address and the network."
+        ) from None
     finally:
         Path(partial).unlink(missing_ok=True)
     return target
@@ -100,9 +101,28 @@ def remote_version(url: str) -> str:
     try:
         response = httpx.head(url, follow_redirects=True, timeout=30).raise_for_status()
     except httpx.HTTPError as error:
-        raise DataError(f"{url} cannot be reached: {error}.", "Check the address and the network.") from None
+        raise DataError(
+            f"{_without_query(url)} cannot be reached: {_cause(error)}.", "Check the address and the network."
+        ) from None
     headers = response.headers
     return headers.get("etag") or f"{headers.get('last-modified')} {headers.get('content-length')}"
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _without_query(url: str) -> str:
+    """The address without the signature or the password it may carry."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _cause(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"the server answered {error.response.status_code} {error.response.reason_phrase}"
+    return str(error) or type(error).__name__
 
 
 def hub_frames(path: str) -> dict[str, pl.DataFrame]:

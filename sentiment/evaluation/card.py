@@ -75,7 +75,7 @@ def model_card(context: CardContext) -> str:
         f"Reads a review and gives a probability for each of the labels {_plain(', '.join(evaluation.labels))}.",
         "## Model",
         _table(
-            ["", ""],
+            ["property", "value"],
             [
                 ("kind", evaluation.kind),
                 ("text normaliser", f"version {context.normaliser_version}, stored with the model"),
@@ -99,7 +99,7 @@ def model_card(context: CardContext) -> str:
         "## How to reproduce",
         f"```bash\n{context.command}\n```",
         _table(
-            ["", ""],
+            ["what", "value"],
             [("seed", context.seed), ("git commit", context.git_commit or "unknown"), *context.versions.items()],
         ),
     ]

@@ -1,5 +1,7 @@
 """Measure a classifier on labelled reviews."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,9 @@ from sentiment.evaluation.bootstrap import Metric, resample_cells, resample_rows
 from sentiment.evaluation.calibration import Calibration, calibration_errors, reliability_bins
 from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
 from sentiment.evaluation.metrics import (
+    Counts,
+    Floats,
+    HardMetrics,
     brier_by_row,
     count_cells,
     hard_metrics,
@@ -73,16 +78,7 @@ def evaluate(
         recall=Metric.from_samples(point.macro_recall, samples.macro_recall),
         macro_f1=Metric.from_samples(point.macro_f1, samples.macro_f1),
         auc=auc,
-        classes=tuple(
-            ClassResult(
-                label=label,
-                support=int(confusion[c].sum()),
-                precision=_class_metric(point.precision, samples.precision, c),
-                recall=_class_metric(point.recall, samples.recall, c),
-                f1=_class_metric(point.f1, samples.f1, c),
-            )
-            for c, label in enumerate(reviews.labels)
-        ),
+        classes=_class_results(reviews.labels, confusion, point, samples),
         slices=tuple(
             _slice_result(part, config, rng) for part in slice_counts(reviews, config, shape, truth, predicted)
         ),
@@ -137,8 +133,22 @@ def _score_metrics(
     return None if np.isnan(auc) else Metric.from_samples(auc, samples[:, 0]), brier, log_loss
 
 
-def _class_metric(point: NDArray[np.float64], samples: NDArray[np.float64], c: int) -> Metric | None:
-    return None if np.isnan(point[c]) else Metric.from_samples(point[c], samples[:, c])
+def _class_results(
+    labels: Sequence[str], confusion: Counts, point: HardMetrics, samples: HardMetrics
+) -> tuple[ClassResult, ...]:
+    def metric(value: Floats, resampled: Floats, c: int) -> Metric | None:
+        return None if np.isnan(value[c]) else Metric.from_samples(value[c], resampled[:, c])
+
+    return tuple(
+        ClassResult(
+            label=label,
+            support=int(confusion[c].sum()),
+            precision=metric(point.precision, samples.precision, c),
+            recall=metric(point.recall, samples.recall, c),
+            f1=metric(point.f1, samples.f1, c),
+        )
+        for c, label in enumerate(labels)
+    )
 
 
 def _slice_result(part: SliceCounts, config: EvaluationConfig, rng: np.random.Generator) -> SliceResult:

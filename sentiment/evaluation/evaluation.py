@@ -1,5 +1,7 @@
 """`Evaluation`: everything known about one classifier on one data set, and its page."""
 
+from functools import cached_property
+
 from pydantic import BaseModel, ConfigDict
 
 from sentiment import html
@@ -98,16 +100,17 @@ class Evaluation(Report):
             "log loss": self.calibration.log_loss,
         }
 
+    @cached_property
     def figures(self) -> dict[str, bytes]:
-        """The confusion matrix, the reliability curve and, when there are slices, macro-F1 by slice."""
+        """The confusion matrix, the reliability curve and, when slices have enough rows, macro-F1 by slice."""
         from sentiment.evaluation import plots
 
         pictures = {
             "confusion": plots.confusion_matrix(self.confusion, self.labels),
             "reliability": plots.reliability(self.calibration),
         }
-        if self.slices:
-            pictures["slices"] = plots.slices(self.slices, self.macro_f1)
+        if judged := [part for part in self.slices if part.enough_rows]:
+            pictures["slices"] = plots.slices(judged, self.macro_f1)
         return pictures
 
     def to_html(self) -> str:
@@ -120,7 +123,7 @@ class Evaluation(Report):
             html.paragraph(f"A {self.kind} classifier on {rows} (data {self.data_digest[:12]}). {intervals}"),
             html.table(["metric", "value", "95% interval"], [_metric_row(*item) for item in self.headline().items()]),
             html.section(
-                "Pictures", *(html.figure(png, f"{stem} of {self.name}") for stem, png in self.figures().items())
+                "Pictures", *(html.figure(png, f"{stem} of {self.name}") for stem, png in self.figures.items())
             ),
             html.section(
                 "By label",

@@ -1,6 +1,7 @@
 """The promotion gate: may this candidate become the champion? Missing evidence means no."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -81,6 +82,7 @@ class GateDecision(Report):
             return f"Promoted: {candidate.name} by the floors alone, as there is no champion yet ({against})."
         return f"Promoted: {candidate.name} over {self.comparison.champion} ({against})."
 
+    @cached_property
     def figures(self) -> dict[str, bytes]:
         """Macro-F1 of candidate, champion and baselines."""
         from sentiment.evaluation import plots
@@ -90,7 +92,7 @@ class GateDecision(Report):
     def to_html(self) -> str:
         """The verdict, the checks, the contenders, then the paired comparison."""
         verdict = html.badge(self.outcome, None if self.outcome == "unchanged" else self.approved)
-        pictures = [html.figure(png, stem) for stem, png in self.figures().items()]
+        pictures = [html.figure(png, stem) for stem, png in self.figures.items()]
         return html.page(
             "Promotion gate",
             verdict,

@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
-from PIL import Image
 
 from sentiment.errors import SentimentError
 from sentiment.evaluation.bootstrap import Metric
@@ -31,8 +30,7 @@ from sentiment.evaluation.selection import Choice
 BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#7A7A7A", "#222222"
 BLUES = LinearSegmentedColormap.from_list("blues", ["#FFFFFF", BLUE])
 WIDTH_INCHES = 6.4
-DPI = 200
-COLOURS = 64
+DPI = 144
 LONGEST_LABEL = 32
 
 
@@ -53,7 +51,7 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) 
     figure, axes = _axes(side, side - 0.4, "Where the predictions fall", "share of each true label, and rows")
     axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
-        text = f"{share:.0%}\n{counts[row, column]:,}"
+        text = f"{share:.0%}\n{counts[row, column]:,}" if counts[row].any() else "–"
         axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else INK, fontsize=11)
     names = [_short(label) for label in labels]
     axes.set_xticks(range(len(names)), names)
@@ -89,16 +87,8 @@ def reliability(calibration: Calibration) -> bytes:
 
 
 def slices(parts: Sequence[SliceResult], overall: Metric) -> bytes:
-    """Macro-F1 by slice; a slice with too few rows is grey."""
-    estimates = [
-        Estimate(
-            part.title,
-            part.macro_f1,
-            BLUE if part.enough_rows else GREY,
-            f"{part.rows:,} rows" + ("" if part.enough_rows else ", too few"),
-        )
-        for part in parts
-    ]
+    """Macro-F1 by slice."""
+    estimates = [Estimate(part.title, part.macro_f1, note=f"{part.rows:,} rows") for part in parts]
     return _forest("Macro-F1 by slice", "95% intervals; the line is all rows together", estimates, overall.value)
 
 
@@ -161,7 +151,7 @@ def _axes(width: float, height: float, title: str, subtitle: str) -> tuple[Figur
 
 
 def _short(label: str) -> str:
-    """A label that fits; what the font lacks (an emoji) is a box, as matplotlib would draw it, but without a warning."""
+    """A label that fits; what the font lacks (an emoji) is a box, as matplotlib would draw it after a warning."""
     font = get_font(font_file())
     drawable = "".join(character if font.get_char_index(ord(character)) else "□" for character in label)
     return drawable if len(drawable) <= LONGEST_LABEL else f"{drawable[: LONGEST_LABEL - 1]}…"
@@ -182,7 +172,7 @@ def font_file(bold: bool = False) -> Path:
 
 
 def _png(figure: Figure) -> bytes:
-    """Set every text in the font with Hangul, take `$` for a dollar rather than for TeX, and draw with few colours."""
+    """Set every text in the font with Hangul, take `$` for a dollar rather than for TeX, and draw."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             axis.get_ticklabels()  # ticks are lazy: this makes them
@@ -191,9 +181,6 @@ def _png(figure: Figure) -> bytes:
         text.set_fontproperties(FontProperties(fname=font_file(bold), size=text.get_fontsize()))
         text.set_parse_math(False)
     figure.dpi = DPI
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(COLOURS)
     buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
+    FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()

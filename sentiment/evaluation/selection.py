@@ -1,6 +1,7 @@
 """Choose one of the candidates on the validation split, so that the test split is touched once."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,6 +40,7 @@ class Selection(Report):
         best = self.candidates[0]
         return f"{self.winner} of {len(self.candidates)}, with a validation macro-F1 of {best.macro_f1}."
 
+    @cached_property
     def figures(self) -> dict[str, bytes]:
         """Macro-F1 of the candidates."""
         from sentiment.evaluation import plots
@@ -50,7 +52,7 @@ class Selection(Report):
         return html.page(
             "Choice among the candidates",
             html.paragraph(f"Chosen on {self.rows:,} validation rows: {self.summary}"),
-            *(html.figure(png, stem) for stem, png in self.figures().items()),
+            *(html.figure(png, stem) for stem, png in self.figures.items()),
             html.table(
                 ["model", "macro-F1", "accuracy", "ECE", "in a batch", "model folder", ""],
                 [

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 import transformers
 from huggingface_hub import model_info, try_to_load_from_cache
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import (
@@ -38,6 +39,7 @@ from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError
 from sentiment.models.checkpoints import SealCheckpoints, last_checkpoint
 from sentiment.models.compact import MaskedLanguageModel, encoder_config, train_tokenizer
+from sentiment.models.subwords import ResegmentedTexts
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.models.transformer import TransformerClassifier, quiet
 from sentiment.seeds import seed_everything
@@ -110,13 +112,22 @@ def bfloat16_pays() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
-    """Batches of similar length whose order depends on seed and epoch alone, so that a resumed epoch repeats it."""
+class _SimilarLengths(DistributedLengthGroupedSampler):  # type: ignore[misc]
+    """Batches of similar length; seed and epoch alone decide rows and order, so that a resumed epoch repeats them."""
 
+    def __init__(self, rows: TokenisedTexts, batch_size: int, seed: int) -> None:
+        super().__init__(batch_size, lengths=rows.lengths, num_replicas=1, rank=0, seed=seed)
+        self.rows = rows
+
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        self.rows.set_epoch(epoch)
+        self.lengths = self.rows.lengths
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return DistributedLengthGroupedSampler(
-            self.args.train_batch_size, lengths=self.train_dataset.lengths, num_replicas=1, rank=0, seed=self.args.seed
-        )
+        return _SimilarLengths(self.train_dataset, self.args.train_batch_size, self.args.seed)
 
 
 class _Curves(TrainerCallback):  # type: ignore[misc]
@@ -200,7 +211,7 @@ class _Training:
             args=self._arguments(
                 folder, num_train_epochs=encoder.pretrain_epochs, learning_rate=encoder.pretrain_learning_rate
             ),
-            train_dataset=TokenisedTexts(train.texts, self.tokenizer),
+            train_dataset=self._rows(train.texts),
             data_collator=partial(pad, pad_token_id=self.tokenizer.pad_token_id),
             callbacks=[_Curves(self.log, "pretrain_"), SealCheckpoints()],
         )
@@ -226,7 +237,7 @@ class _Training:
                 metric_for_best_model="macro_f1",
                 restore_callback_states_from_checkpoint=True,
             ),
-            train_dataset=TokenisedTexts(train.texts, self.tokenizer, labels),
+            train_dataset=self._rows(train.texts, labels),
             eval_dataset=_shortest_first(validation, self.tokenizer),
             data_collator=partial(pad, pad_token_id=self.tokenizer.pad_token_id),
             compute_loss_func=_loss(self.config, labels, len(train.labels)),
@@ -234,6 +245,12 @@ class _Training:
             callbacks=callbacks,
         )
         _run(trainer, resume)
+
+    def _rows(self, texts: Sequence[str], labels: NDArray[np.integer] | None = None) -> TokenisedTexts:
+        encoder = self.config.encoder
+        if encoder is None or not encoder.resegmented_words:
+            return TokenisedTexts(texts, self.tokenizer, labels)
+        return ResegmentedTexts(texts, self.tokenizer, labels, share=encoder.resegmented_words, seed=self.seed)
 
     def _arguments(self, folder: Path, **stage: Any) -> Any:
         return TrainingArguments(

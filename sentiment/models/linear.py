@@ -77,7 +77,7 @@ class LinearClassifier(TextClassifier):
         self,
         tfidf: TfIdf,
         coefficients: NDArray[np.float32],
-        intercepts: NDArray[np.float32],
+        intercepts: NDArray[np.float64],
         labels: Sequence[str],
         normaliser: TextNormaliser,
     ) -> None:
@@ -153,7 +153,7 @@ class LinearClassifier(TextClassifier):
             np.bincount(rows, weights=values * weights[columns], minlength=counted.texts)
             for weights in self.coefficients.T
         ]
-        logits = np.stack(outputs, axis=1) + self.intercepts
+        logits: NDArray[np.float64] = np.stack(outputs, axis=1) + self.intercepts
         return np.hstack([np.zeros_like(logits), logits]) if len(self.labels) == 2 else logits
 
 
@@ -185,7 +185,7 @@ def train_linear(
     return LinearClassifier(
         tfidf,
         (coefficients @ calibration.coef_.T).astype(np.float32),
-        (calibration.coef_ @ intercepts + calibration.intercept_).astype(np.float32),
+        calibration.coef_ @ intercepts + calibration.intercept_,
         train.labels,
         normaliser,
     )

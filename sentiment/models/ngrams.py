@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sentiment.errors import DataError
 
 ROW_BITS = 24
-HASH_BITS = 64 - ROW_BITS
 
 # Marks where a text starts and ends, so that "재미" as the first word is a different n-gram from "재미" inside one.
 _BOUNDARY = "\0"

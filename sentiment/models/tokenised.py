@@ -13,7 +13,7 @@ CHUNK = 10_000
 
 
 class TokenisedTexts(Dataset[dict[str, Any]]):
-    """Token ids of many texts without one Python object per token: row `i` is `ids[starts[i]:starts[i + 1]]`."""
+    """Token ids of many texts without one Python object per token: row `i` is `ids[starts[i]:][:lengths[i]]`."""
 
     def __init__(self, texts: Sequence[str], tokenizer: Any, labels: NDArray[np.integer] | None = None) -> None:
         rows: list[NDArray[np.int32]] = []
@@ -29,14 +29,17 @@ class TokenisedTexts(Dataset[dict[str, Any]]):
             rows.append(np.fromiter((token for row in encoded for token in row), dtype=np.int32))
         self.ids = np.concatenate(rows) if rows else np.empty(0, dtype=np.int32)
         self.lengths = lengths
-        self.starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        self.starts = np.cumsum([0, *lengths], dtype=np.int64)
         self.labels = labels
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before every epoch of training; these rows stay as they are."""
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        row: dict[str, Any] = {"input_ids": self.ids[self.starts[index] : self.starts[index + 1]]}
+        row: dict[str, Any] = {"input_ids": self.ids[self.starts[index] :][: self.lengths[index]]}
         if self.labels is not None:
             row["labels"] = self.labels[index]
         return row

@@ -29,7 +29,7 @@ CANDIDATE: Final = "candidate"
 EVENT_PREFIX = "event."
 # MLflow's limits are higher; these keep the registry's page readable.
 MAX_DESCRIPTION = 5000
-MAX_REASON = 1000
+MAX_TEXT = 1000
 
 
 class Registry:
@@ -160,7 +160,9 @@ class Registry:
         names = ", ".join(str(each.version) for each in versions)
         raise ConfigError(
             f"{self.model_name} has no version {version}.",
-            f"Existing versions: {names}." if names else "No version is registered yet: run python run.py train.",
+            f"Existing versions: {names}."
+            if names
+            else "No version is registered yet: run python run.py --pipeline train.",
         )
 
     @stack_errors
@@ -191,6 +193,14 @@ class Registry:
         return [PromotionEvent.model_validate_json(tags[key]) for key in sorted(tags) if key.startswith(EVENT_PREFIX)]
 
     @stack_errors
+    def card(self, version: int) -> str:
+        """The model card that was registered with `version`, in Markdown."""
+        target = self.get(version)
+        with tempfile.TemporaryDirectory() as temporary:
+            path = self._client.download_artifacts(target.run_id, f"{_place(target.digest)}/card.md", temporary)
+            return Path(path).read_text(encoding="utf-8")
+
+    @stack_errors
     def fetch(self, version: int, into: Path) -> Path:
         """The model folder of `version` as a folder inside `into` named by its digest, downloaded if need be.
 
@@ -209,7 +219,7 @@ class Registry:
             if verify_manifest(downloaded) != target.digest:
                 raise SentimentError(
                     f"The stored model of version {version} is not the one that was registered.",
-                    "Roll back to a version that verifies: python run.py rollback.",
+                    "Roll back to a version that verifies: python run.py models rollback --reason ...",
                 )
             shutil.rmtree(folder, ignore_errors=True)
             downloaded.replace(folder)
@@ -252,7 +262,7 @@ class Registry:
         # The row first: a champion that no row explains would be worse than a row whose switch has to be repeated.
         self._record(event, target, champion, reason, actor=actor, evidence=evidence, forced=forced)
         self._client.set_registered_model_alias(self.model_name, CHAMPION, str(target.version))
-        self._tag(target, "reason", reason)
+        self._tag(target, "reason", reason[:MAX_TEXT])
         if CANDIDATE in target.aliases:
             self._client.delete_registered_model_alias(self.model_name, CANDIDATE)
         if "archived" in target.tags:
@@ -262,7 +272,7 @@ class Registry:
 
     def _archive(self, target: ModelVersion, reason: str) -> None:
         self._tag(target, "archived", "true")
-        self._tag(target, "reason", reason)
+        self._tag(target, "reason", reason[:MAX_TEXT])
         if CANDIDATE in target.aliases:
             self._client.delete_registered_model_alias(self.model_name, CANDIDATE)
 
@@ -280,19 +290,16 @@ class Registry:
         evidence: str = "",
         forced: bool = False,
     ) -> None:
-        if not reason.strip() or len(reason) > MAX_REASON or len(evidence) > MAX_REASON:
-            raise ConfigError(
-                f"A reason is needed, and neither it nor the evidence may exceed {MAX_REASON} characters.",
-                "Give it with --reason.",
-            )
+        if not reason.strip():
+            raise ConfigError("A reason is needed: the history keeps it.", "Give it with --reason.")
         row = PromotionEvent(
             time=datetime.now(UTC),
             event=event,
             version=target.version,
             from_version=champion.version if champion else None,
             actor=actor,
-            reason=reason,
-            evidence=evidence,
+            reason=reason[:MAX_TEXT],
+            evidence=evidence[:MAX_TEXT],
             forced=forced,
         )
         # Sorted by name is sorted by time; the suffix keeps two machines from overwriting each other's row.

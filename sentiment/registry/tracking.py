@@ -1,11 +1,17 @@
 """The MLflow server or database behind the registry: where it is, whether it answers, its experiment and its errors."""
 
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from filelock import FileLock
 
 from sentiment.errors import StackError
 from sentiment.home import home
@@ -35,28 +41,33 @@ def connect(tracking_uri: str) -> "MlflowClient":
 
     Raises StackError at once when an HTTP server does not answer; MLflow alone would retry for minutes.
     """
-    from mlflow.tracking import MlflowClient  # noqa: PLC0415 - slow to import
+    from mlflow.tracking import MlflowClient
 
     require_answer(tracking_uri)
-    if database := database_path(tracking_uri):
-        database.parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    database = database_path(tracking_uri)
+    if database is None:
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    # The first client makes the tables, and fails where a second one does the same at once.
+    with FileLock(database.with_name(f"{database.name}.lock")):
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def require_answer(tracking_uri: str, seconds: float = 5) -> None:
     """Raise StackError unless the HTTP server at `tracking_uri` (anything else passes) answers, whatever it answers."""
-    import httpx  # noqa: PLC0415 - only needed for servers
-
     if not tracking_uri.startswith(("http://", "https://")):
         return
     address = without_credentials(tracking_uri)
     try:
-        # Neither credentials nor content are sent: whether the certificate is trusted is MLflow's to judge.
-        httpx.head(address, timeout=seconds, verify=False)  # noqa: S501
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        urlopen(Request(address, method="HEAD"), timeout=seconds).close()  # noqa: S310 - the scheme was checked
+    except HTTPError:
+        return
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):  # it answered; whether its certificate is trusted is MLflow's to judge
+            return
         raise StackError(
-            f"The server {address} does not answer ({type(error).__name__}).",
-            "Start it, or correct its address.",
+            f"The server {address} does not answer ({reason}).", "Start it, or correct its address."
         ) from None
 
 
@@ -78,7 +89,7 @@ def ensure_experiment(client: "MlflowClient", name: str = EXPERIMENT) -> str:
 @contextmanager
 def expecting(error_code: str) -> Iterator[None]:
     """Swallow MLflow's answer `error_code`, and no other failure."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - slow to import
+    from mlflow.exceptions import MlflowException
 
     try:
         yield
@@ -92,7 +103,7 @@ def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - slow to import
+        from mlflow.exceptions import MlflowException
 
         try:
             return method(*args, **kwargs)

@@ -15,7 +15,7 @@ from sentiment.models.base import TextClassifier
 from sentiment.models.majority import MajorityClassifier
 from steps.caching import CODE_AWARE
 from steps.names import BASELINE_EVALUATION, EVALUATION, MAJORITY_EVALUATION, PROBABILITIES, SUMMARY
-from steps.tracking import log_evaluation
+from steps.tracking import log_metrics, log_page
 
 
 @step(experiment_tracker=True, cache_policy=CODE_AWARE)
@@ -49,6 +49,7 @@ def evaluate_candidate(
     majority = MajorityClassifier.fit(train, normaliser=candidate.normaliser)
     majority_evaluation = evaluate(majority, test, config, name=MAJORITY, seed=seed)
     for each in (evaluation, baseline_evaluation, majority_evaluation):
-        log_evaluation(each, prefix=f"test/{each.name}")
+        log_metrics(each, prefix=f"test/{each.name}")
+    log_page(evaluation, prefix=f"test/{evaluation.name}")
     log_metadata({SUMMARY: f"{evaluation.name} on {len(test):,} test reviews: macro-F1 {evaluation.macro_f1}"})
     return evaluation, baseline_evaluation, majority_evaluation, probabilities

@@ -32,7 +32,7 @@ def decide_promotion(
     decision = judge(
         candidate,
         evaluation,
-        baselines=[baseline_evaluation, majority_evaluation],
+        baselines=[majority_evaluation, *([baseline_evaluation] if baseline_evaluation != evaluation else [])],
         probabilities=probabilities,
         test=test,
         registry=registry(model_name),
@@ -40,5 +40,5 @@ def decide_promotion(
         gate_config=gate_config,
         seed=seed,
     )
-    log_metadata({SUMMARY: decision.summary})
+    log_metadata({SUMMARY: f"{decision.outcome}, {len(decision.checks)} checks"})
     return decision

@@ -12,7 +12,7 @@ from sentiment.evaluation.selection import Selection, select
 from sentiment.models.base import TextClassifier
 from steps.caching import CODE_AWARE
 from steps.names import CANDIDATE, SELECTION, SUMMARY
-from steps.tracking import log_evaluation
+from steps.tracking import log_metrics
 
 
 @step(experiment_tracker=True, cache_policy=CODE_AWARE)
@@ -32,7 +32,7 @@ def select_candidate(
         for name, classifier in zip(names, classifiers, strict=True)
     ]
     for evaluation in evaluations:
-        log_evaluation(evaluation, prefix=f"validation/{evaluation.name}")
+        log_metrics(evaluation, prefix=f"validation/{evaluation.name}")
     selection = select(evaluations)
-    log_metadata({SUMMARY: selection.summary})
+    log_metadata({SUMMARY: selection.summary.rstrip(".")})
     return classifiers[names.index(selection.winner)], selection

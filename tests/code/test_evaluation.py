@@ -171,7 +171,7 @@ def test_the_page_shows_the_numbers_and_the_pictures(evaluation: Evaluation) -> 
     page = evaluation.to_html()
     assert f"{evaluation.macro_f1.value:.3f}" in page
     assert "too few rows" in page
-    assert page.count("data:image/png;base64,") == len(evaluation.figures()) == 3
+    assert page.count("data:image/png;base64,") == len(evaluation.figures) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import re
 import sys
+import time
 
 import polars as pl
 import pytest
@@ -13,11 +14,14 @@ from sentiment.data.normalise import TextNormaliser
 NORMALISER = TextNormaliser()
 
 # Pieces in which the rules meet: markup, entities, links, repeats, emoji sequences, jamo, blanks of all kinds.
-PIECES = st.sampled_from(
-    "ㅋ ㅠ ! . ~ ? 어 a w 1 0 < > & ; / : # [ ] ( ) 3 ❤ 😡 👍".split(" ")
-    + ["ㅋㅋㅋㅋㅋ", "&lt;", "&gt;", "&amp;", "&nbsp;", "&#38;", "&#x1F600;", "<br />", "<b>", "</p>", "<!-- x -->"]
-    + ["http://a.b/c", "www.", "www.naver.com", "https://", "\u200b", "\u200d", "\ufe0f", "\U0001f3fb", "\xa0", "\u3000"]
-    + ["\u3164", "\t", "\n", "\x00", "\xad", "\u202e", "e\u0301", "\u0301", "\u1112\u1161\u11ab", "ｶﾞ", "\u0958", " ", "  "]
+PIECES = st.one_of(
+    st.sampled_from(
+        "ㅋㅠ!.~?어aw10<>&;/:#[]()3❤😡👍 \xa0\u3000\u3164\t\n\x00\xad\u200b\u200d\u202e\ufe0f\U0001f3fb\u0301\u0958"
+    ),
+    st.sampled_from(
+        ["ㅋㅋㅋㅋㅋ", "  ", "e\u0301", "\u1112\u1161\u11ab", "&lt;", "&gt;", "&amp;", "&nbsp;", "&#38;", "&#x1F600;"]
+    ),
+    st.sampled_from(["<br />", "<b>", "</p>", "<!-- x -->", "http://a.b/c", "https://", "www.", "www.naver.com"]),
 )
 TEXTS = st.one_of(st.lists(PIECES, max_size=14).map("".join), st.text(max_size=40))
 
@@ -117,14 +121,13 @@ def test_counts_are_rows_changed_by_each_rule() -> None:
 
 
 @pytest.mark.parametrize(
-    "attack", ["<b<" * 5000 + ">" * 5000, "<!--" * 5000, "&#38;" * 4000, "<br " * 5000, "&am<b>p;" * 2500, "www." * 5000]
+    "attack",
+    ["<b<" * 5000 + ">" * 5000, "<!--" * 5000, "&#38;" * 4000, "<br " * 5000, "&am<b>p;" * 2500, "www." * 5000],
 )
-def test_hostile_texts_take_no_longer_than_their_length(attack: str, benchmark_seconds: float = 1.0) -> None:
-    import time
-
+def test_hostile_texts_take_no_longer_than_their_length(attack: str) -> None:
     start = time.process_time()
     one(attack)
-    assert time.process_time() - start < benchmark_seconds
+    assert time.process_time() - start < 1.0
 
 
 def test_another_version_is_refused() -> None:

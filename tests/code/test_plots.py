@@ -72,7 +72,7 @@ def test_each_picture_is_a_small_png_without_a_missing_glyph(name: str) -> None:
         png = PICTURES[name]()
     image = Image.open(io.BytesIO(png))
     assert image.format == "PNG"
-    assert min(image.size) > 300
+    assert min(image.size) > 200
     assert len(png) < 100_000
     assert len(image.convert("RGB").getcolors(1 << 24) or []) > 2
 

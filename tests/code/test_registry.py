@@ -62,7 +62,7 @@ def test_a_registered_version_is_the_candidate_and_carries_its_origin(registry: 
     assert version.dataset_digest == "d" * 64
     assert version.tags == {"git_commit": "abc"}
     run_folder = Path(version.source).parent
-    assert (run_folder / "card.md").read_text() == "# 카드"
+    assert registry.card(1) == "# 카드"
     assert (run_folder / "reports" / "evaluation.html").is_file()
     assert not (tmp_path / "mlruns").exists()
 

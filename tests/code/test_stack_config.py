@@ -108,7 +108,8 @@ def test_the_doctor_finds_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_the_doctor_asks_servers(webhook: "Webhook") -> None:
     def config(uri: str) -> StackConfig:
-        return stack({"experiment_tracker": {"flavor": "mlflow", "configuration": {"tracking_uri": uri}}})
+        settings = {"tracking_uri": uri, "tracking_token": "t"}
+        return stack({"experiment_tracker": {"flavor": "mlflow", "configuration": settings}})
 
     assert failures(diagnose(config(webhook.url))) == {}
     webhook.server.shutdown()
@@ -159,9 +160,13 @@ def alerter(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> WebhookAlerter
     return alerter
 
 
-def test_an_alert_arrives_as_slack_expects_it(webhook: Webhook, alerter: WebhookAlerter) -> None:
+def test_an_alert_arrives_as_slack_expects_it(
+    webhook: Webhook, alerter: WebhookAlerter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
     assert alerter.post("부정 비율 12% → 31%")
     assert webhook.messages == ["부정 비율 12% → 31%"]
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 
+from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.models.folder import write_manifest
@@ -22,8 +23,6 @@ from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, require_healthy
 from stacks.ensure import ensure_stack, use_stack
 from stacks.model_control_plane import mirror
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 SEEN: dict[str, str] = {}
 
@@ -45,21 +44,24 @@ def two_steps() -> None:
 
 
 @pytest.fixture(scope="module")
-def zenml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A ZenML and a SENTIMENT_HOME that nobody used before, in a working directory of their own."""
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a ZenML that nobody used before."""
     root = tmp_path_factory.mktemp("stacks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZENML_CONFIG_PATH", str(root / "zenml"))
-        patch.setenv("ZENML_ANALYTICS_OPT_IN", "false")
-        patch.setenv("SENTIMENT_HOME", str(root / "home"))
         patch.delenv("ZENML_ACTIVE_STACK_ID", raising=False)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.delenv("SENTIMENT_WEBHOOK_URL", raising=False)
-        (root / "work").mkdir()
-        patch.chdir(root / "work")
         _forget_zenml()
         yield root
     _forget_zenml()
+
+
+@pytest.fixture
+def zenml(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, with the module's SENTIMENT_HOME and an empty working directory in it."""
+    monkeypatch.setenv("SENTIMENT_HOME", str(store / "home"))
+    (store / "work").mkdir(exist_ok=True)
+    monkeypatch.chdir(store / "work")
+    return store
 
 
 def _forget_zenml() -> None:
@@ -171,7 +173,6 @@ def _stages() -> dict[str, str | None]:
 
 def test_two_first_runs_at_once_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZENML_CONFIG_PATH", str(tmp_path / "zenml"))
-    monkeypatch.setenv("SENTIMENT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     code = "from stacks.catalogue import *; from stacks.ensure import *; print(ensure_stack(load_stack('laptop')))"
     processes = [

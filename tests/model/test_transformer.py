@@ -22,6 +22,7 @@ from sentiment.models.checkpoints import last_checkpoint
 from sentiment.models.compact import SPECIAL_TOKENS, mask_tokens, train_tokenizer
 from sentiment.models.finetune import freeze, train_transformer
 from sentiment.models.folder import load_classifier, write_manifest
+from sentiment.models.subwords import ResegmentedTexts
 from sentiment.models.tokenised import TokenisedTexts, batches_by_length
 from sentiment.models.transformer import TransformerClassifier
 
@@ -241,7 +242,7 @@ def test_class_weights_lift_the_rare_class(tmp_path):
 
     def mean_probability(class_weights: bool) -> float:
         classifier = train_transformer(
-            CONFIG.model_copy(update={"class_weights": class_weights, "epochs": 1, "learning_rate": 1e-3}),
+            CONFIG.model_copy(update={"class_weights": class_weights, "epochs": 3}),
             train,
             train,
             normaliser=TextNormaliser(),
@@ -333,8 +334,33 @@ def test_tokenised_rows_are_what_the_tokenizer_gives(trained):
     assert rows.lengths[2] == CONFIG.max_length
 
 
+def test_resegmented_words_keep_the_text_and_change_with_the_epoch():
+    texts = [*reviews(200).texts, "", "최고예요 " * 100]
+    tokenizer = train_tokenizer(texts, 400, 32)
+    rows = ResegmentedTexts(texts, tokenizer, None, share=0.5, seed=0)
+    usual = TokenisedTexts(texts, tokenizer)
+
+    def epoch(number: int) -> list[list[int]]:
+        rows.set_epoch(number)
+        assert rows.lengths == [len(rows[index]["input_ids"]) for index in range(len(texts))]
+        return [rows[index]["input_ids"].tolist() for index in range(len(texts))]
+
+    first = epoch(1)
+    assert first != epoch(2)
+    assert first == epoch(1)
+    assert sum(map(len, first)) > 1.1 * sum(usual.lengths)
+    assert rows.lengths[-1] == 32
+    for index in range(200):
+        assert tokenizer.decode(first[index]) == tokenizer.decode(usual[index]["input_ids"])
+    rows.share = 0.0
+    assert epoch(1)[:201] == [usual[index]["input_ids"].tolist() for index in range(201)]
+
+
 RESUMABLE = CONFIG.model_copy(
-    update={"epochs": 6, "encoder": TINY.model_copy(update={"dropout": 0.1, "pretrain_epochs": 2})}
+    update={
+        "epochs": 6,
+        "encoder": TINY.model_copy(update={"dropout": 0.1, "pretrain_epochs": 2, "resegmented_words": 0.3}),
+    }
 )
 
 
@@ -346,7 +372,7 @@ def train_in_this_process(work_dir: str, curves_file: str) -> None:
         def log(step: int, metrics: dict[str, float]) -> None:
             file.write(json.dumps([step, metrics]) + "\n")
             file.flush()
-            time.sleep(0.05)  # leaves the parent the time to kill at a chosen step
+            time.sleep(0.02)  # leaves the parent the time to kill at a chosen step
 
         train_transformer(
             RESUMABLE,
