@@ -4,6 +4,7 @@ python run.py --pipeline train
 """
 
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sentiment.registry import Registry
 
 PIPELINES = ("train",)
+DEFAULT_MODEL = "sentiment"
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -94,7 +96,11 @@ def _launch(config: "TrainConfig", stack_name: str, log: Path, *, use_cache: boo
         for name, value in {"stack": stack_name, **describe(config, digest), "log": str(log)}.items():
             out.print(f"  {name:<8} {escape(value)}")
         out.print()
-        return launch_train(config, digest, stack_name, use_cache=use_cache, on_step=_print_step)
+        try:
+            return launch_train(config, digest, stack_name, use_cache=use_cache, on_step=_print_step)
+        except SentimentError:
+            logging.getLogger(__name__).exception("The run failed.")
+            raise
 
 
 @cli.group("stack")
@@ -105,11 +111,11 @@ def stack_group() -> None:
 @stack_group.command("list")
 def stack_list() -> None:
     """The stacks of configs/stacks."""
-    from stacks.catalogue import available_stacks, load_stack
+    from stacks.catalogue import available_stacks
 
     table = Table("stack", "what it is", box=None)
-    for name in available_stacks():
-        table.add_row(name, load_stack(name).description)
+    for name, description in available_stacks().items():
+        table.add_row(name, description)
     out.print(table)
 
 
@@ -142,7 +148,7 @@ def stack_doctor(name: str) -> None:
 
 
 @cli.group("models")
-@click.option("--model", "model_name", default="sentiment", show_default=True, help="The registered model's name.")
+@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
 @click.pass_context
 def models_group(context: click.Context, model_name: str) -> None:
     """Show, promote and roll back registered models."""
@@ -161,26 +167,23 @@ def models_list(registry: "Registry") -> None:
     if not versions:
         out.print(f"{registry.model_name} has no versions yet: run {_python()} run.py --pipeline train")
         return
-    table = Table("version", "status", "kind", "macro-F1", "gate", "data", "registered", "reason", box=None)
+    table = Table("version", "status", "model", "macro-F1", "gate", "registered (UTC)", box=None)
     for each in versions:
         f1 = each.metrics.get("macro_f1")
         table.add_row(
             str(each.version),
             f"[bold green]{each.status}[/]" if each.status == "champion" else each.status,
-            each.kind,
+            each.tags.get("candidate", each.kind),
             f"{f1:.3f}" if f1 is not None else "–",
             each.gate or "–",
-            each.dataset_digest[:12],
             f"{each.created_at:%Y-%m-%d %H:%M}",
-            escape(each.reason),
         )
     out.print(table)
-    history = Table("when (UTC)", "event", "version", "from", "by", "reason", box=None, title="History")
+    out.print("\n[bold]History[/]")
     for event in registry.history():
-        before = str(event.from_version) if event.from_version else "–"
-        when = f"{event.time:%Y-%m-%d %H:%M:%S}"
-        history.add_row(when, event.event, str(event.version), before, escape(event.actor), escape(event.reason))
-    out.print(history)
+        before = f", after {event.from_version}" if event.from_version else ""
+        what = f"{event.event.replace('_', ' ')} {event.version}{before}{' BY FORCE' if event.forced else ''}"
+        out.print(f" {event.time:%Y-%m-%d %H:%M:%S}  {what}, by {escape(event.actor)}: {escape(event.reason)}")
 
 
 @models_group.command("show")
@@ -222,7 +225,7 @@ def models_rollback(registry: "Registry", reason: str) -> None:
 @cli.command("predict")
 @click.argument("texts", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with the probability of every label.")
-@click.option("--model", "model_name", default="sentiment", show_default=True, help="The registered model's name.")
+@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
 @click.pass_context
 def predict(context: click.Context, texts: Sequence[str], as_json: bool, model_name: str) -> None:
     """Classify TEXTS with the champion."""
@@ -279,12 +282,13 @@ def _print_result(result: "TrainResult", config: "TrainConfig") -> None:
 
 def _next_commands(result: "TrainResult") -> list[str]:
     run = f"{_python()} run.py"
-    commands = [f"{run} models list"]
-    if result.registration.version is not None:
-        commands.append(f"{run} models show {result.registration.version}")
-    if result.decision.outcome == "refuse":
-        return [*commands, f"{run} --pipeline train --help"]
-    return [f'{run} predict "다시 보고 싶은 영화" "돈이 아까워요"', *commands]
+    name = result.registration.model_name
+    model = "" if name == DEFAULT_MODEL else f" --model {name}"
+    shown = result.registration.version or result.champion_version
+    commands = [f"{run} models{model} list", f"{run} models{model} show {shown}"]
+    if result.champion_version is None:
+        return [*commands, f"{run} --help"]
+    return [f'{run} predict{model} "다시 보고 싶은 영화" "돈이 아까워요"', *commands]
 
 
 def _links(result: "TrainResult") -> dict[str, str]:

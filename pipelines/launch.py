@@ -17,6 +17,7 @@ from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError
 from sentiment.evaluation.gate import GateDecision
 from sentiment.registration import Registration
+from sentiment.registry import Registry, default_tracking_uri
 from sentiment.report import Report
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, require_healthy
@@ -32,6 +33,7 @@ class TrainResult:
 
     decision: GateDecision
     registration: Registration
+    champion_version: int | None
     run_id: str
     report_uri: str
     tracking_uri: str | None
@@ -66,9 +68,11 @@ def launch_train(
         decision = _report(run, GATE_DECISION, GateDecision)
         registration = _report(run, REGISTRATION, Registration)
         evaluation_uri = _artifact(run, EVALUATION).uri
+        champion = Registry(default_tracking_uri(), config.model_name).champion()
     return TrainResult(
         decision=decision,
         registration=registration,
+        champion_version=champion.version if champion else None,
         run_id=str(run.id),
         report_uri=f"{evaluation_uri}/report.html",
         tracking_uri=stack.tracking_uri,

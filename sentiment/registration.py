@@ -85,7 +85,7 @@ def register_candidate(
             run_id=run_id,
         )
     if decision.approved:
-        registry.promote(registered.version, decision.summary, actor=f"gate, run by {getpass.getuser()}")
+        registry.promote(registered.version, _reason(evaluation, decision), actor=f"gate, run by {getpass.getuser()}")
     status = "registered and promoted to champion" if decision.approved else "registered, not promoted"
     return Registration(
         model_name=name,
@@ -108,6 +108,13 @@ def git_commit() -> str | None:
         check=False,
     )
     return result.stdout.strip() or None
+
+
+def _reason(evaluation: Evaluation, decision: GateDecision) -> str:
+    score = f"{evaluation.name}, macro-F1 {evaluation.macro_f1}"
+    if decision.comparison is None:
+        return f"{score}; the first champion"
+    return f"{score}; {decision.comparison.macro_f1.value:+.3f} over {decision.comparison.champion}"
 
 
 def _card_context(

@@ -40,9 +40,9 @@ def ensure_stack(config: StackConfig) -> str:
     # A fresh SQLite store that two processes open at once fails in one of them ("never been migrated").
     with FileLock(folder / "sentiment-ops.lock"):
         client = Client()
+        enabled = {_component_type(kind): component for kind, component in config.enabled().items()}
         components = {
-            _component_type(kind): _ensure_component(client, _component_type(kind), component, config.tracking_uri)
-            for kind, component in config.enabled().items()
+            kind: _ensure_component(client, kind, component, config.tracking_uri) for kind, component in enabled.items()
         }
         _ensure_experiment(config)
         return _ensure_stack(client, config.name, components)

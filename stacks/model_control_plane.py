@@ -7,6 +7,7 @@ from zenml.enums import MetadataResourceTypes, ModelStages
 from zenml.metadata.metadata_types import MetadataType
 from zenml.model.utils import link_artifact_version_to_model_version
 from zenml.models import ArtifactVersionResponse, ModelVersionResponse, RunMetadataResource
+from zenml.utils.pagination_utils import depaginate
 
 from sentiment.registry.records import ModelVersion, Status
 from sentiment.registry.registry import Registry
@@ -25,31 +26,25 @@ def mirror(registry: Registry, artifacts: Sequence[ArtifactVersionResponse] = ()
     Version 3 is called `v3` (ZenML reserves bare numbers), its stage follows the alias, its metadata holds metrics and
     digests. `artifacts` are linked to the newest version.
     """
-    client = Client()
     versions = registry.versions()
     if not versions:
         return
-    mirrored = {each.version: _ensure_version(client, registry.model_name, each) for each in versions}
-    # Setting a stage by force archives its holder: the holders first, so that the others' stages are final.
-    for version in sorted(versions, key=lambda each: each.status not in ("champion", "candidate")):
-        _set_stage(client, mirrored[version.version], STAGES[version.status])
-        _log_changes(client, mirrored[version.version], _metadata(version))
+    client = Client()
+    models = client.list_models(name=registry.model_name).items
+    model = models[0] if models else client.create_model(registry.model_name)
+    existing = {each.name: each for each in depaginate(client.list_model_versions, model=model.id, hydrate=True)}
+    mirrored = {
+        each.version: existing.get(name := f"v{each.version}") or client.create_model_version(model.id, name=name)
+        for each in versions
+    }
+    # The champion first: taking the stage by force archives its holder, whose own stage is set after that.
+    for version in sorted(versions, key=lambda each: each.status != "champion"):
+        target, stage = mirrored[version.version], STAGES[version.status]
+        if (target.stage or ModelStages.NONE) != stage.value:
+            client.update_model_version(model.id, target.id, stage=stage, force=True)
+        _log_changes(client, target, _metadata(version))
     for artifact in artifacts:
         link_artifact_version_to_model_version(artifact, mirrored[versions[-1].version])
-
-
-def _ensure_version(client: Client, model_name: str, version: ModelVersion) -> ModelVersionResponse:
-    models = client.list_models(name=model_name).items
-    model = models[0] if models else client.create_model(model_name)
-    name = f"v{version.version}"
-    found = client.list_model_versions(model=model.id, name=name, hydrate=True).items
-    return found[0] if found else client.create_model_version(model.id, name=name)
-
-
-def _set_stage(client: Client, mirrored: ModelVersionResponse, stage: ModelStages) -> None:
-    current = client.get_model_version(mirrored.model.id, mirrored.id).stage or ModelStages.NONE
-    if current != stage.value:
-        client.update_model_version(mirrored.model.id, mirrored.id, stage=stage, force=True)
 
 
 def _log_changes(client: Client, mirrored: ModelVersionResponse, metadata: dict[str, MetadataType]) -> None:

@@ -1,7 +1,7 @@
 """Config files and `--set` overrides into validated config models, with errors that name the nearest valid key.
 
-A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and each
-of `candidates` and `baseline` by configs/models/NAME.yaml. `${VAR}` and `${VAR:-default}` come from the environment.
+A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and
+each of `candidates` and `baseline` by configs/models/NAME.yaml. `${VAR}` and `${VAR:-default}` come from the environment.
 """
 
 import difflib
@@ -38,7 +38,7 @@ def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ())
         if not found or not key:
             raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
         _assign(raw, key.split("."), _parse(override, text))
-    return validate(expand(raw), model, str(path))
+    return validate(expand(raw, source=str(path)), model, str(path))
 
 
 def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> ConfigT:

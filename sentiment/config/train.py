@@ -32,7 +32,7 @@ class TrainConfig(Config):
     candidates: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
-    steps: dict[str, StepOptions] = {}
+    steps: dict[str, StepOptions] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

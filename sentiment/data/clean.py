@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import polars as pl
+from pydantic import BaseModel
 
 from sentiment import html
 from sentiment.data.normalise import TextNormaliser
@@ -20,7 +21,7 @@ REASONS = {
 _FIRST = 5
 
 
-class Dropped(Report):
+class Dropped(BaseModel, frozen=True):
     """The rows of one split dropped for one reason; `ids` are the first of them."""
 
     reason: str

@@ -43,7 +43,7 @@ _INVISIBLE = re.compile(
     f"|(?<![{_EMOJI}{_MODIFIERS}])\u200d|\u200d(?![{_EMOJI}])"
 )
 # Letters and symbols by their category, but they show as nothing: Braille blank, Hangul fillers.
-_BLANK = str.maketrans("\u2800\u3164\uffa0", "   ")
+_BLANK = re.compile("[\u2800\u3164\uffa0]")
 _URL = re.compile(r"(?<![A-Za-z0-9])(?:https?://|www\.)[!#-;=?-Z\\^-~]*[A-Za-z0-9/=&#%_~-]", re.IGNORECASE)
 
 # A superset of what can change, for whole columns: a character outside the ranges no rule touches, or the start of
@@ -147,7 +147,7 @@ def _with_link_tokens(text: str) -> str:
 
 
 def _with_single_spaces(text: str) -> str:
-    return " ".join(text.translate(_BLANK).split())
+    return " ".join(_BLANK.sub(" ", text).split())
 
 
 def _has_repeat(texts: pl.Series, times: int) -> NDArray[np.bool_]:

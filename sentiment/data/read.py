@@ -131,7 +131,10 @@ def _raw_frames(config: DatasetConfig) -> list[tuple[str, str, pl.DataFrame]]:
     for split, (path, checksum) in _paths(config).items():
         if path.startswith(sources.HUB):
             hub = sources.hub_frames(path)
-            frames += [(_SPLIT_NAMES.get(name, split), f"{path} ({name})", frame) for name, frame in hub.items()]
+            frames += [
+                (_SPLIT_NAMES.get(name, split) if split == "train" else split, f"{path} ({name})", frame)
+                for name, frame in hub.items()
+            ]
             continue
         if sources.is_url(path):
             files = [sources.download(path, checksum, home() / "downloads")]
@@ -197,11 +200,10 @@ def _strings(raw: pl.DataFrame, column: str | None) -> pl.Series:
     values = _flat(raw[column])
     if values.dtype.is_float() and (values.drop_nulls() % 1 == 0).all():
         values = values.cast(pl.Int64)
-    values = values.cast(pl.String)
-    if values.dtype == raw[column].dtype:
-        values = values.str.strip_chars()
-        values = values.set(values == "", None)
-    return values
+    if values.dtype != pl.String:
+        return values.cast(pl.String)
+    values = values.str.strip_chars()
+    return values.set(values == "", None)
 
 
 def _labels(
@@ -214,7 +216,10 @@ def _labels(
     if "label" in columns:
         return _labels_by_value(_strings(raw, columns["label"]), raw, columns, config, place), rating
     label = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(raw))
+    # The default ranges may name labels that a dataset with labels of its own does not have.
     for name, (low, high) in config.rating_ranges.items():
+        if name not in config.labels:
+            continue
         label = label.set(rating.is_between(low, high).fill_null(False), config.labels.index(name))
     noticed["rating outside every range"] += label.null_count() - rating.null_count()
     return label, rating

@@ -1,7 +1,7 @@
 """The validation gate: what reviews must satisfy before anything is trained on them."""
 
 import polars as pl
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from sentiment import html
 from sentiment.config.dataset import ValidationConfig
@@ -16,7 +16,7 @@ _FIRST = 5
 _EXAMPLE_CHARS = 80
 
 
-class ValidationCheck(Report):
+class ValidationCheck(BaseModel, frozen=True):
     """One check: what was observed, the bound it is held against, and the first rows that count against it.
 
     `passed` is `observed <= threshold`, or `>=` where the name says "at least". `examples` are masked.

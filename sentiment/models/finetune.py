@@ -24,7 +24,6 @@ from sklearn.utils.class_weight import compute_class_weight
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    BertForSequenceClassification,
     EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
@@ -38,7 +37,7 @@ from sentiment.data.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError
 from sentiment.models.checkpoints import SealCheckpoints, last_checkpoint
-from sentiment.models.compact import MaskedLanguageModel, encoder_config, train_tokenizer
+from sentiment.models.compact import MaskedLanguageModel, build_encoder
 from sentiment.models.subwords import ResegmentedTexts
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.models.transformer import TransformerClassifier, quiet
@@ -77,7 +76,7 @@ def train_transformer(
         if config.encoder is None:
             model, tokenizer = _load_checkpoint(config, train.labels)
         else:
-            model, tokenizer = _new_encoder(config, config.encoder, train)
+            model, tokenizer = build_encoder(config.encoder, train.texts, train.labels, config.max_length)
         if config.unfrozen_layers is not None:
             freeze(model, config.unfrozen_layers)
         training = _Training(config, model, tokenizer, seed, log)
@@ -141,20 +140,14 @@ class _Curves(TrainerCallback):  # type: ignore[misc]
             self.log(state.global_step, metrics)
 
 
-def _new_encoder(config: TransformerConfig, encoder: CompactEncoder, train: Reviews) -> tuple[Any, Any]:
-    tokenizer = train_tokenizer(train.texts, encoder.vocabulary_size, config.max_length)
-    bert = encoder_config(encoder, tokenizer)
-    _name_labels(bert, train.labels)
-    return BertForSequenceClassification(bert), tokenizer
-
-
 def _load_checkpoint(config: TransformerConfig, labels: Sequence[str]) -> tuple[Any, Any]:
     name = str(config.checkpoint)
     _require_reachable(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         settings = transformers.AutoConfig.from_pretrained(name)
-        _name_labels(settings, labels)
+        settings.id2label = dict(enumerate(labels))
+        settings.label2id = {label: index for index, label in enumerate(labels)}
         # A checkpoint that was fine-tuned for other labels brings a head of another shape: a new one replaces it.
         model = AutoModelForSequenceClassification.from_pretrained(
             name, config=settings, ignore_mismatched_sizes=True, dtype=torch.float32
@@ -186,11 +179,6 @@ def _require_reachable(checkpoint: str) -> None:
             f"({type(error).__name__}).",
             f"Download it on a connected machine (hf download {checkpoint}), or give a local folder.",
         ) from error
-
-
-def _name_labels(settings: Any, labels: Sequence[str]) -> None:
-    settings.id2label = dict(enumerate(labels))
-    settings.label2id = {label: index for index, label in enumerate(labels)}
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def connect(tracking_uri: str) -> "MlflowClient":
     """
     from mlflow.tracking import MlflowClient
 
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     require_answer(tracking_uri)
     database = database_path(tracking_uri)
     if database is None:

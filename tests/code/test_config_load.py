@@ -34,7 +34,7 @@ def test_overrides_reach_named_files_and_list_entries() -> None:
     config = load_config(
         TRAIN,
         TrainConfig,
-        ["dataset.path=my.csv", "dataset.text_column=reviewText", "candidates.compact.epochs=1", "seed=7"],
+        ["candidates=[linear, compact]", "dataset.path=my.csv", "dataset.text_column=reviewText", "candidates.compact.epochs=1", "seed=7"],
     )
     assert (config.dataset.path, config.dataset.text_column) == ("my.csv", "reviewText")
     compact = next(model for model in config.candidates if model.name == "compact")
@@ -60,7 +60,7 @@ def test_overrides_reach_named_files_and_list_entries() -> None:
 )
 def test_a_mistake_is_one_sentence_that_names_the_nearest_valid_name(override: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        load_config(TRAIN, TrainConfig, [override])
+        load_config(TRAIN, TrainConfig, ["candidates=[linear, compact]", override])
     assert all(word in str(error.value) for word in words), str(error.value)
 
 

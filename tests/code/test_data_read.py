@@ -239,6 +239,11 @@ def test_the_digest_changes_with_bytes_and_config_only(tmp_path: Path) -> None:
         ),
         ("text,when\na,1\n", {}, "no row has the label negative or positive"),
         (ROWS, {"labels": ["negative", "neutral", "positive"]}, "no row has the label neutral"),
+        (
+            "text,rating\na,1\n",
+            {"labels": ["bad", "good"]},
+            "no row has the label bad or good .* dataset.rating_ranges",
+        ),
         ("text,label,split\na,positive,rest\n", {}, "'rest' of the column 'split' is no split"),
         (
             "text,label,created_at\na,positive,2020-01-01\n",

@@ -45,7 +45,7 @@ def test_the_sample_passes_the_gate_with_default_settings(sample: Splits) -> Non
 
 def test_the_sample_keeps_what_carries_sentiment(sample: Splits) -> None:
     texts = sample.frame()["text"]
-    for signal in ("ㅋㅋㅋ", "ㅠㅠ", "!!!", "~", "^^", "😡", "<3"):
+    for signal in ("ㅋㅋㅋ", "ㅠㅠ", "!!!", "~", "^^", "😂", "♥", "<3"):
         assert texts.str.contains(signal, literal=True).any(), signal
     assert not texts.str.contains("ㅋㅋㅋㅋ|!!!!|<br|&amp;|https?://").any()
 
@@ -105,3 +105,14 @@ def test_text_label_csv(tmp_path: Path) -> None:
     file.write_text("text,label\n좋아요,positive\n별로,negative\n", encoding="utf-8")
     given, _ = read(shipped("text_label_csv", {"TEXT_LABEL_CSV": str(file)}))
     assert given.train.frame()["label"].to_list() == [1, 0]
+
+
+def test_a_text_of_a_megabyte_is_dropped_and_counted(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text(
+        f"id,text,label\n1,좋아요,positive\n2,별로,negative\n3,{'긴 글 ' * 300_000},positive\n", encoding="utf-8"
+    )
+    config = shipped("text_label_csv", {"TEXT_LABEL_CSV": str(file)})
+    cleaned, report = clean(read(config)[0], TextNormaliser(), max_chars=config.max_chars)
+    assert cleaned.train.frame()["id"].to_list() == ["1", "2"]
+    assert [(entry.reason, entry.ids) for entry in report.dropped] == [("too_long", ["3"])]

@@ -17,6 +17,8 @@ SHRUNK = (
     "--pipeline",
     "train",
     "--set",
+    "candidates=[linear, compact]",
+    "--set",
     "candidates.compact.epochs=1",
     "--set",
     "candidates.compact.encoder.layers=1",

@@ -19,7 +19,7 @@ from sentiment.data.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.models.checkpoints import last_checkpoint
-from sentiment.models.compact import SPECIAL_TOKENS, mask_tokens, train_tokenizer
+from sentiment.models.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
 from sentiment.models.finetune import freeze, train_transformer
 from sentiment.models.folder import load_classifier, write_manifest
 from sentiment.models.subwords import ResegmentedTexts
@@ -191,6 +191,18 @@ def test_pretraining_learns_the_language_first(tmp_path):
     losses = named(curves, "pretrain_train_loss")
     assert losses[-1] < 0.8 * losses[0]
     assert len(named(curves, "validation_macro_f1")) == 1
+
+
+def test_tokens_in_the_same_company_start_side_by_side():
+    texts = [f"{subject} {verdict}" for subject in FILLER[:4] for verdict in ("good fine", "poor bleak")] * 5
+    tokenizer = train_tokenizer(texts, 300, 16)
+    vectors = cooccurrence_vectors(TokenisedTexts(texts, tokenizer), len(tokenizer), 8)
+    good, _, poor = (vectors[tokenizer.convert_tokens_to_ids(token)] for token in tokenizer.tokenize("good fine poor"))
+    assert vectors.shape == (len(tokenizer), 8)
+    assert good @ good == pytest.approx(1, abs=1e-5)
+    subjects = [vectors[tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word)[0])] for word in FILLER[:2]]
+    assert subjects[0] @ subjects[1] > good @ poor
+    assert not vectors[: len(SPECIAL_TOKENS)].any()
 
 
 def test_masking_hides_four_in_five_of_the_chosen_and_no_special_token():
