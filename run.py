@@ -1,13 +1,17 @@
 """The one entry point: pipelines, stacks, models and predictions from the command line.
 
 python run.py --pipeline train
+python run.py --pipeline deploy
 """
 
 import json
 import logging
+import os
+import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +25,12 @@ from sentiment.errors import GateError, SentimentError
 from sentiment.home import home
 
 if TYPE_CHECKING:
-    from pipelines.launch import TrainResult
+    from pipelines.launch import DeployResult, TrainResult
     from pipelines.runner import StepLine
     from sentiment.config.train import TrainConfig
     from sentiment.registry import Registry
 
-PIPELINES = ("train",)
+PIPELINES = ("train", "deploy")
 DEFAULT_MODEL = "sentiment"
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,6 +44,8 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 )
 @click.option("--stack", default="laptop", show_default=True, help="A stack of configs/stacks to run on.")
 @click.option("--no-cache", is_flag=True, help="Run every step, also those whose inputs and code did not change.")
+@click.option("--rollback", is_flag=True, help="With --pipeline deploy: go back to the champion before this one.")
+@click.option("--reason", default="deploy --rollback", show_default=True, help="With --rollback: kept in the history.")
 @click.pass_context
 def cli(
     context: click.Context,
@@ -48,12 +54,15 @@ def cli(
     overrides: Sequence[str],
     stack: str,
     no_cache: bool,
+    rollback: bool,
+    reason: str,
 ) -> None:
-    """Train, compare, promote and use sentiment models.
+    """Train, compare, promote, deploy and use sentiment models.
 
     \b
     python run.py --pipeline train
     python run.py --pipeline train --set dataset.path=my.csv --set dataset.text_column=review
+    python run.py --pipeline deploy
     python run.py predict "다시 보고 싶은 영화"
     python run.py models list
     """
@@ -62,7 +71,13 @@ def cli(
         if pipeline is None:
             click.echo(context.get_help())
             return
-        _train(config or Path(f"configs/{pipeline}.yaml"), overrides, stack, use_cache=not no_cache)
+        if rollback and pipeline != "deploy":
+            raise click.UsageError("--rollback goes with --pipeline deploy.")
+        path = config or Path(f"configs/{pipeline}.yaml")
+        if pipeline == "train":
+            _train(path, overrides, stack, use_cache=not no_cache)
+        else:
+            _deploy(path, overrides, stack, rollback=reason if rollback else None)
     elif pipeline:
         raise click.UsageError(f"Give either --pipeline or {context.invoked_subcommand}, not both.")
 
@@ -70,37 +85,60 @@ def cli(
 def _train(config_path: Path, overrides: Sequence[str], stack_name: str, *, use_cache: bool) -> None:
     from sentiment.config.load import load_config
     from sentiment.config.train import TrainConfig
+    from stacks.catalogue import load_stack
 
+    load_stack(stack_name)  # a wrong name is told before anything slow is imported
     config = load_config(config_path, TrainConfig, overrides)
-    log = home() / "logs" / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}.log"
-    try:
-        result = _launch(config, stack_name, log, use_cache=use_cache)
-    except SentimentError as error:
-        error.add_note(f"log: {log}")
-        raise
+    from sentiment.data.read import source_digest
+
+    digest = source_digest(config.dataset)
+    with _run_log("train") as log:
+        from pipelines.launch import describe, launch_train
+
+        _print_header("train", {"stack": stack_name, **describe(config, digest), "log": str(log)})
+        result = launch_train(config, digest, stack_name, use_cache=use_cache, on_step=_print_step)
     _print_result(result, config)
     if result.decision.outcome == "refuse":
         sys.exit(GateError.exit_code)
 
 
-def _launch(config: "TrainConfig", stack_name: str, log: Path, *, use_cache: bool) -> "TrainResult":
-    from sentiment.data.read import source_digest
+def _deploy(config_path: Path, overrides: Sequence[str], stack_name: str, *, rollback: str | None) -> None:
+    from sentiment.config.deploy import DeployConfig
+    from sentiment.config.load import load_config
+    from stacks.catalogue import load_stack
 
-    digest = source_digest(config.dataset)
+    load_stack(stack_name)
+    config = load_config(config_path, DeployConfig, overrides)
+    with _run_log("deploy") as log:
+        from pipelines.launch import Rollback, launch_deploy
+
+        what = f"the champion of {config.model_name}" + (" before this one" if rollback else "")
+        _print_header("deploy", {"stack": stack_name, "model": what, "log": str(log)})
+        result = launch_deploy(
+            config, stack_name, rollback=Rollback(rollback, _user()) if rollback else None, on_step=_print_step
+        )
+    _print_deployment(result, stack_name)
+
+
+@contextmanager
+def _run_log(pipeline: str) -> Iterator[Path]:
+    """Send what libraries log to a file, and name the file in the errors of the run."""
     from pipelines.logs import logs_to
 
-    with logs_to(log):
-        from pipelines.launch import describe, launch_train
-
-        out.print("[bold]sentiment-ops[/] train")
-        for name, value in {"stack": stack_name, **describe(config, digest), "log": str(log)}.items():
-            out.print(f"  {name:<8} {escape(value)}")
-        out.print()
+    with logs_to(home() / "logs" / f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}.log") as log:
         try:
-            return launch_train(config, digest, stack_name, use_cache=use_cache, on_step=_print_step)
-        except SentimentError:
+            yield log
+        except SentimentError as error:
             logging.getLogger(__name__).exception("The run failed.")
+            error.add_note(f"log: {log}")
             raise
+
+
+def _print_header(pipeline: str, values: Mapping[str, str]) -> None:
+    out.print(f"[bold]sentiment-ops[/] {pipeline}")
+    for name, value in values.items():
+        out.print(f"  {name:<8} {escape(value)}")
+    out.print()
 
 
 @cli.group("stack")
@@ -124,9 +162,14 @@ def stack_list() -> None:
 def stack_up(name: str) -> None:
     """Make the stack NAME, or bring it up to date with its file. Running it again changes nothing."""
     from stacks.catalogue import load_stack
-    from stacks.ensure import ensure_stack
 
-    ensure_stack(load_stack(name))
+    stack = load_stack(name)
+    from pipelines.logs import logs_to
+
+    with logs_to(home() / "logs" / "stack.log"):
+        from stacks.ensure import ensure_stack
+
+        ensure_stack(stack)
     out.print(f"The stack {name} is ready.")
 
 
@@ -193,6 +236,8 @@ def models_show(registry: "Registry", version: int) -> None:
     """The model card of VERSION."""
     from rich.markdown import Markdown
 
+    found = registry.get(version)
+    out.print(f"[bold]{registry.model_name} version {version}[/], {found.status}: {escape(found.reason)}")
     out.print(Markdown(registry.card(version)), soft_wrap=False)
 
 
@@ -203,10 +248,8 @@ def models_show(registry: "Registry", version: int) -> None:
 @click.pass_obj
 def models_promote(registry: "Registry", version: int, reason: str, force: bool) -> None:
     """Make VERSION the champion."""
-    from stacks.model_control_plane import mirror
-
     promoted = registry.promote(version, reason, actor=_user(), force=force)
-    mirror(registry)
+    _mirror(registry)
     out.print(f"{registry.model_name} version {promoted.version} is the champion.")
 
 
@@ -215,11 +258,18 @@ def models_promote(registry: "Registry", version: int, reason: str, force: bool)
 @click.pass_obj
 def models_rollback(registry: "Registry", reason: str) -> None:
     """Make the previous champion the champion again."""
-    from stacks.model_control_plane import mirror
-
     champion = registry.rollback(reason, actor=_user())
-    mirror(registry)
+    _mirror(registry)
     out.print(f"{registry.model_name} version {champion.version} is the champion again.")
+
+
+def _mirror(registry: "Registry") -> None:
+    from pipelines.logs import logs_to
+
+    with logs_to(home() / "logs" / "models.log"):
+        from stacks.model_control_plane import mirror
+
+        mirror(registry)
 
 
 @cli.command("predict")
@@ -280,6 +330,26 @@ def _print_result(result: "TrainResult", config: "TrainConfig") -> None:
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 
 
+def _print_deployment(result: "DeployResult", stack_name: str) -> None:
+    deployment = result.deployment
+    out.print(f"\n[bold green]Serving {escape(deployment.summary)}[/]")
+    slowest = max(answer.milliseconds for answer in deployment.answers)
+    count = len(deployment.answers)
+    out.print(f"  [green]✓[/] {count} texts answered over HTTP as by the Python API, the slowest in {slowest:.0f} ms")
+    key = ' -H "Authorization: Bearer $SENTIMENT_API_KEY"' if os.environ.get("SENTIMENT_API_KEY") else ""
+    out.print("\n[bold]Try[/]")
+    for text in ("다시 보고 싶은 영화", "This is amazing!"):
+        out.print(f"  curl{key} -F {shlex.quote(f'text={text}')} {escape(deployment.url)}/predict", markup=False)
+    out.print(f"  {escape(deployment.url)}/  [dim]the page;[/] {escape(deployment.url)}/docs  [dim]the API[/]")
+    run = f"{_python()} run.py"
+    zenml = f"PYTHONPATH=. {Path(_python()).parent / 'zenml'}"
+    out.print("\n[bold]Next[/]")
+    out.print(f"  {run} --pipeline deploy --set traffic.mode=shadow  [dim]score the candidate on the side[/]")
+    out.print(f"  {run} --pipeline deploy --rollback  [dim]go back to the version before[/]")
+    out.print(f"  {zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}")
+    out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")
+
+
 def _next_commands(result: "TrainResult") -> list[str]:
     run = f"{_python()} run.py"
     name = result.registration.model_name
@@ -317,6 +387,7 @@ def _user() -> str:
 
 def main() -> None:
     """Run the command line; an expected failure ends in one sentence and its exit code."""
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

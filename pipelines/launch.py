@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 from zenml.config.retry_config import StepRetryConfig
 from zenml.models import PipelineRunResponse
 
+from pipelines.deploy import deploy
 from pipelines.runner import StepLine, run_pipeline
 from pipelines.train import step_names, train
+from sentiment.config.deploy import DeployConfig
 from sentiment.config.load import nearest
 from sentiment.config.train import TrainConfig
+from sentiment.deployment import Deployment
 from sentiment.errors import ConfigError
 from sentiment.evaluation.gate import GateDecision
 from sentiment.registration import Registration
@@ -22,7 +25,9 @@ from sentiment.report import Report
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, require_healthy
 from stacks.ensure import use_stack
-from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
+from stacks.model_control_plane import mirror
+from stacks.model_deployer import active_deployer
+from steps.names import DEPLOYMENT, EVALUATION, GATE_DECISION, REGISTRATION
 
 ReportT = TypeVar("ReportT", bound=Report)
 
@@ -61,7 +66,7 @@ def launch_train(
     started = time.monotonic()
     stack = load_stack(stack_name)
     require_healthy(diagnose(stack))
-    run_name = f"train-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    run_name = _run_name("train")
     configured = train.with_options(run_name=run_name, enable_cache=use_cache, steps=_step_options(config))
     with use_stack(stack):
         run = run_pipeline(lambda: configured(config, digest), run_name=run_name, on_step=on_step)
@@ -80,13 +85,61 @@ def launch_train(
     )
 
 
+@dataclass(frozen=True)
+class Rollback:
+    """Why and by whom the champion is rolled back; the history keeps both."""
+
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """A finished deploy run."""
+
+    deployment: Deployment
+    run_id: str
+    seconds: float
+
+
+def launch_deploy(
+    config: DeployConfig, stack_name: str, *, rollback: Rollback | None, on_step: Callable[[StepLine], None]
+) -> DeployResult:
+    """Run the deploy pipeline on the stack; with `rollback`, the champion before this one becomes it again first.
+
+    Raises StackError for a stack without a model deployer, for a version that does not start and for one that fails
+    the smoke test: what was deployed before goes on serving. GateError when there is nothing to roll back to.
+    """
+    started = time.monotonic()
+    stack = load_stack(stack_name)
+    require_healthy(diagnose(stack))
+    run_name = _run_name("deploy")
+    configured = deploy.with_options(run_name=run_name)
+    with use_stack(stack):
+        active_deployer()
+        if rollback:
+            registry = Registry(default_tracking_uri(), config.model_name)
+            registry.rollback(rollback.reason, actor=rollback.actor)
+            mirror(registry)
+        run = run_pipeline(lambda: configured(config), run_name=run_name, on_step=on_step)
+        deployment = _report(run, DEPLOYMENT, Deployment)
+    return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
+
+
+def _run_name(pipeline: str) -> str:
+    return f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+
+
 def _step_options(config: TrainConfig) -> dict[str, dict[str, Any]]:
     names = step_names(config)
     for name in config.steps:
         if name not in names:
             raise ConfigError(f"steps: the run has no step {name!r}.", nearest(name, names))
     return {
-        name: {"enable_cache": options.cache, "retry": StepRetryConfig(max_retries=options.retries)}
+        name: {
+            "retry": StepRetryConfig(max_retries=options.retries),
+            **({} if options.cache is None else {"enable_cache": options.cache}),
+        }
         for name, options in config.steps.items()
     }
 

@@ -1,7 +1,6 @@
 """Silence by default: what libraries log goes to a file, not to the terminal."""
 
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +13,15 @@ from sentiment.data.pii import mask
 
 @contextmanager
 def logs_to(path: Path) -> Iterator[Path]:
-    """Send every log record to `path` and none to the terminal, e-mail addresses and numbers masked."""
+    """Send every log record to `path` and none to the terminal, e-mail addresses and numbers masked.
+
+    The terminal stays quiet afterwards, too: libraries log until the process ends.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Else MLflow writes to the terminal through handlers and progress bars of its own.
-    os.environ.update(MLFLOW_CONFIGURE_LOGGING="false", MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
     root = logging.getLogger()
-    silenced = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    for each in silenced:
+    for each in [each for each in root.handlers if isinstance(each, logging.StreamHandler)]:
         root.removeHandler(each)
     root.addHandler(handler)
     logging.captureWarnings(True)
@@ -32,8 +31,6 @@ def logs_to(path: Path) -> Iterator[Path]:
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
-        for each in silenced:
-            root.addHandler(each)
 
 
 class _MaskingFormatter(logging.Formatter):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
+
 from sentiment import html
 from sentiment.config.load import PROJECT
 from sentiment.config.train import TrainConfig
@@ -81,7 +83,11 @@ def register_candidate(
                 "candidate": evaluation.name,
                 "git_commit": git_commit() or "unknown",
             },
-            reports={"evaluation.html": evaluation.to_html(), "gate.html": decision.to_html()},
+            reports={
+                "evaluation.html": evaluation.to_html(),
+                "gate.html": decision.to_html(),
+                "config.yaml": yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
+            },
             run_id=run_id,
         )
     if decision.approved:
@@ -138,7 +144,7 @@ def _card_context(
         normaliser_version=normaliser_version,
         evaluation=evaluation,
         decision=decision,
-        command="python run.py --pipeline train",
+        command="python run.py --pipeline train --config config.yaml  # in reports/, beside this card",
         seed=config.seed,
         git_commit=git_commit(),
         versions={library: version(library) for library in LIBRARIES},

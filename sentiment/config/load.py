@@ -1,11 +1,13 @@
 """Config files and `--set` overrides into validated config models, with errors that name the nearest valid key.
 
 A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and
-each of `candidates` and `baseline` by configs/models/NAME.yaml. `${VAR}` and `${VAR:-default}` come from the environment.
+each of `candidates` and `baseline` by configs/models/NAME.yaml. `${VAR}` and `${VAR:-default}` are read from the
+environment.
 """
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -19,6 +21,9 @@ from sentiment.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / "configs"
+# What a dataset file says of the very file it names, and what is not true of another one put in its place.
+FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before")
+KINDS = ("linear", "transformer")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -33,6 +38,8 @@ def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ())
     for key in REFERENCES:
         if key in raw:
             raw[key] = _resolve(key, raw[key])
+    if any(override.startswith("dataset.path=") for override in overrides) and isinstance(raw.get("dataset"), dict):
+        raw["dataset"] = {key: value for key, value in raw["dataset"].items() if key not in FACTS_OF_A_FILE}
     for override in overrides:
         key, found, text = override.partition("=")
         if not found or not key:
@@ -47,8 +54,7 @@ def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> Confi
         return model.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        location = tuple(part for part in first["loc"])
-        raise _config_error(model, location, first["type"], first["msg"], source) from None
+        raise _config_error(model, first["loc"], first["type"], first["msg"], source) from None
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -122,7 +128,9 @@ def _index(items: list[Any], key: str) -> int:
 def _config_error(
     model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str, source: str
 ) -> ConfigError:
-    named = ".".join(str(part) for part in location)
+    # pydantic names the kind of a candidate between its number and its key; users do not.
+    shown = [part for before, part in pairwise((None, *location)) if not (isinstance(before, int) and part in KINDS)]
+    named = ".".join(map(str, shown))
     if kind == "extra_forbidden":
         valid = _fields_at(model, location[:-1])
         return ConfigError(f"{source}: unknown key {named!r}.", nearest(str(location[-1]), valid))

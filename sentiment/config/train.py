@@ -13,9 +13,11 @@ from sentiment.data.normalise import TextNormaliser
 
 
 class StepOptions(Config):
-    """How one step is run: whether its cached result may be used, and how often it is tried again."""
+    """How one step is run: whether its cached result may be used (null leaves it to the step), and how often it is
+    tried again.
+    """
 
-    cache: bool = True
+    cache: bool | None = None
     retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
@@ -42,7 +44,7 @@ class TrainConfig(Config):
         return self
 
     def models(self) -> tuple[ModelConfig, ...]:
-        """The models to train: the candidates, and the baseline where it is not one of them."""
-        if self.baseline in self.candidates:
+        """The models to train: the candidates, and the baseline unless a candidate of its name takes its place."""
+        if self.baseline.name in [candidate.name for candidate in self.candidates]:
             return self.candidates
         return (*self.candidates, self.baseline)

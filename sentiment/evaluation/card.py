@@ -71,7 +71,7 @@ def model_card(context: CardContext) -> str:
     evaluation = context.evaluation
     languages = ", ".join(dict.fromkeys(language for split in context.splits for language in split.languages))
     parts = [
-        f"# {_plain(context.name)}, version {_plain(context.version)}",
+        f"# {_plain(context.name)}, model {_plain(context.version)}",
         f"Reads a review and gives a probability for each of the labels {_plain(', '.join(evaluation.labels))}.",
         "## Model",
         _table(

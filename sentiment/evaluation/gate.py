@@ -242,8 +242,8 @@ def _better(
         name="better accuracy",
         passed=agrees,
         reason=f"Only the candidate is right on {test.candidate_only_right:,} rows, only the champion on "
-        f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g}, {'enough' if agrees else 'not enough'} "
-        f"at the level {config.significance:g}.",
+        f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g}, which {'shows' if agrees else 'does not show'} "
+        f"the candidate to be better at the level {config.significance:g}.",
     )
 
 

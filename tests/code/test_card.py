@@ -50,7 +50,7 @@ def _context(evaluation: Evaluation, **changes: Any) -> CardContext:
 def test_the_card_states_everything(evaluation: Evaluation) -> None:
     card = model_card(_context(evaluation))
     for expected in (
-        "# sentiment, version 3",
+        "# sentiment, model 3",
         "| kind | scripted |",
         '"note": "가나다"',
         "d" * 64,

@@ -34,7 +34,13 @@ def test_overrides_reach_named_files_and_list_entries() -> None:
     config = load_config(
         TRAIN,
         TrainConfig,
-        ["candidates=[linear, compact]", "dataset.path=my.csv", "dataset.text_column=reviewText", "candidates.compact.epochs=1", "seed=7"],
+        [
+            "candidates=[linear, compact]",
+            "dataset.path=my.csv",
+            "dataset.text_column=reviewText",
+            "candidates.compact.epochs=1",
+            "seed=7",
+        ],
     )
     assert (config.dataset.path, config.dataset.text_column) == ("my.csv", "reviewText")
     compact = next(model for model in config.candidates if model.name == "compact")
@@ -62,6 +68,25 @@ def test_a_mistake_is_one_sentence_that_names_the_nearest_valid_name(override: s
     with pytest.raises(ConfigError) as error:
         load_config(TRAIN, TrainConfig, ["candidates=[linear, compact]", override])
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_another_file_is_not_taken_for_the_bundled_sample() -> None:
+    bundled = load_config(TRAIN, TrainConfig).dataset
+    assert bundled.synthetic
+    assert bundled.created_before
+    own = load_config(TRAIN, TrainConfig, ["dataset.path=my.csv"]).dataset
+    assert not own.synthetic
+    assert own.created_before is None
+
+
+def test_a_candidate_takes_the_place_of_the_baseline_of_its_name() -> None:
+    config = load_config(TRAIN, TrainConfig, ["candidates.linear.max_ngram=3"])
+    assert [(model.name, model.max_ngram) for model in config.models() if model.kind == "linear"] == [("linear", 3)]
+
+
+def test_a_key_of_a_candidate_is_named_without_its_kind() -> None:
+    with pytest.raises(ConfigError, match=r"'candidates\.0\.max_ngrams'.*'max_ngram'"):
+        load_config(TRAIN, TrainConfig, ["candidates.linear.max_ngrams=3"])
 
 
 def test_missing_file_and_broken_yaml(tmp_path: Path) -> None:

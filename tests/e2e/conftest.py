@@ -3,36 +3,34 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sentiment.config.load import PROJECT
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
+@dataclass(frozen=True)
+class Run:
+    """Calls run.py with these arguments; all calls of a module share one fresh ZenML and one fresh project home."""
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Call run.py with these arguments; all calls of a module share one fresh ZenML and one fresh project home."""
-    state = tmp_path_factory.mktemp("state")
-    environ = {
-        **os.environ,
-        "ZENML_CONFIG_PATH": str(state / "zenml"),
-        "SENTIMENT_HOME": str(state / "home"),
-        "COLUMNS": "200",
-    }
+    state: dict[str, str]
 
-    def call(*arguments: str, cwd: Path = PROJECT, **variables: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, cwd: Path = PROJECT, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(PROJECT / "run.py"), *arguments],
             cwd=cwd,
-            env={**environ, **variables},
+            env={**os.environ, **self.state, **variables},
             capture_output=True,
             text=True,
             timeout=280,
             check=False,
         )
 
-    return call
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("state")
+    names = {"ZENML_CONFIG_PATH": "zenml", "SENTIMENT_HOME": "home"}
+    return Run({**{name: str(folder / place) for name, place in names.items()}, "COLUMNS": "200"})

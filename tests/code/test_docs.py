@@ -1,0 +1,133 @@
+"""The docs say what the code does: every config key with its default, links that resolve, two READMEs alike."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import yaml
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
+from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.config.linear import LinearConfig
+from sentiment.config.load import PROJECT
+from sentiment.config.stack import Component, Requirements, StackConfig
+from sentiment.config.train import StepOptions, TrainConfig
+from sentiment.config.transformer import CompactEncoder, TransformerConfig
+from sentiment.data.normalise import TextNormaliser
+from sentiment.data.pii import mask
+
+DOCUMENTED: tuple[type[BaseModel], ...] = (
+    TrainConfig,
+    DatasetConfig,
+    SplitConfig,
+    ValidationConfig,
+    LinearConfig,
+    TransformerConfig,
+    CompactEncoder,
+    EvaluationConfig,
+    GateConfig,
+    StepOptions,
+    TextNormaliser,
+    StackConfig,
+    Component,
+    Requirements,
+)
+PAGES = sorted([*PROJECT.glob("README*.md"), *(PROJECT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+HEADING = re.compile(r"^#+ +(.*)$", re.M)
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(PROJECT))
+
+
+def documented_keys() -> dict[str, dict[str, str]]:
+    """The tables of configuration.md: the default of every key, as written, by the model its heading names."""
+    text = (PROJECT / "docs/configuration.md").read_text(encoding="utf-8")
+    keys: dict[str, dict[str, str]] = {}
+    for section in re.split(r"^## ", text, flags=re.M)[1:]:
+        if model := re.search(r"\(`(\w+)`\)$", section.partition("\n")[0]):
+            rows = re.findall(r"^\| `(\w+)` \|[^|]*\| (.*?) \|", section, re.M)
+            assert not [key for key, times in Counter(key for key, _ in rows).items() if times > 1], model[1]
+            keys[model[1]] = dict(rows)
+    return keys
+
+
+def default_as_written(field: FieldInfo, cell: str) -> Any:
+    return TypeAdapter(field.annotation).validate_python(yaml.safe_load(cell.removeprefix("`").removesuffix("`")))
+
+
+def test_every_config_model_has_its_section() -> None:
+    assert documented_keys().keys() == {model.__name__ for model in DOCUMENTED}
+
+
+@pytest.mark.parametrize("model", DOCUMENTED, ids=lambda model: model.__name__)
+def test_every_key_is_documented_with_its_default(model: type[BaseModel]) -> None:
+    documented = documented_keys()[model.__name__]
+    assert documented.keys() == model.model_fields.keys()
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            assert documented[name] == "required", name
+        else:
+            default = field.get_default(call_default_factory=True)
+            assert default_as_written(field, documented[name]) == default, name
+
+
+def test_the_examples_of_cleaning_and_masking_are_what_the_code_does() -> None:
+    text = (PROJECT / "docs/data.md").read_text(encoding="utf-8")
+    cleaning = text.partition("## Cleaning\n")[2].partition("\n## ")[0]
+    examples = re.findall(r"^\|[^|`]*(?:`[^`]*`[^|`]*)*\| `([^`]+)` \| `([^`]+)` \|$", cleaning, re.M)
+    assert len(examples) >= 8
+    for before, after in examples:
+        assert TextNormaliser().normalise([before]) == [after]
+
+    masking = text.partition("## Personal data\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|[^|]*\| (`.*`) \| `(\[\w+\])` \|$", masking, re.M)
+    assert {kind for _, kind in rows} == {"[EMAIL]", "[PHONE]", "[RRN]", "[CARD]"}
+    for examples_of_kind, kind in rows:
+        for example in re.findall(r"`([^`]+)`", examples_of_kind):
+            assert mask(example) == kind
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    for link in links:
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        place, _, anchor = unquote(link).partition("#")
+        target = (page.parent / place).resolve() if place else page
+        assert target.exists(), link
+        assert target.is_relative_to(PROJECT), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors GitHub gives to the headings of a page: lower case, no punctuation, spaces as hyphens."""
+    headings = HEADING.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_korean_readme_is_the_english_one_in_korean() -> None:
+    english, korean = ((PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
+    assert FENCE.findall(korean) == FENCE.findall(english)
+    prose, translated = FENCE.sub("", english), FENCE.sub("", korean)
+    assert [line.count("#") for line in re.findall(r"^#+", translated, re.M)] == [
+        line.count("#") for line in re.findall(r"^#+", prose, re.M)
+    ]
+    others = {"README.md", "README.ko.md"}
+    assert set(LINK.findall(translated)) - others == set(LINK.findall(prose)) - others
+    assert len(re.findall(r"^\|", translated, re.M)) == len(re.findall(r"^\|", prose, re.M))
+
+
+def test_no_page_names_a_place_of_one_machine() -> None:
+    for page in PAGES:
+        found = re.search(r"(?<![\w.~:])/(?:home|root|tmp|work|Users)/", page.read_text(encoding="utf-8"))
+        assert found is None, page_id(page)
