@@ -3,19 +3,27 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
-.PHONY: train test lint format lock clean
+# The browser tests drive the machine's own Chromium; without one they are left out, and the run says so.
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(CHROMIUM),,-m "not browser")
+
+.PHONY: train test lint browser format lock clean
 
 train: .venv/.runtime
 	$(BIN)/python run.py --pipeline train
 
 test: .venv/.dev lint
-	$(BIN)/python -m pytest
+	@$(if $(CHROMIUM),:,echo "No Chromium on the PATH: the browser tests are left out. 'make browser' installs it on Debian.")
+	$(PYTEST)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+browser:
+	apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .

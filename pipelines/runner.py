@@ -4,6 +4,7 @@ Nothing here knows the orchestrator: progress and failures are read from ZenML's
 the same whether the steps ran in this process or in pods.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from sentiment.errors import SentimentError
 from steps.names import SUMMARY
 
 POLL_SECONDS = 1.0
+OURS = re.compile(r"^sentiment\.errors\.(\w+): (.*)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,13 @@ def _failure(run_name: str, error: Exception | None) -> SentimentError:
         if step.status == ExecutionStatus.FAILED:
             if step.exception_info is None:
                 return SentimentError(f"The step {step.name} failed: {mask(str(error))}.")
-            kind, _, message = step.exception_info.traceback.strip().splitlines()[-1].partition(": ")
-            known = getattr(errors, kind.rpartition(".")[2], None)
-            if isinstance(known, type) and issubclass(known, SentimentError):
-                return known(message)
-            return SentimentError(f"The step {step.name} failed: {mask(message or kind)}.")
+            return error_of(step.name, step.exception_info.traceback)
     return SentimentError(f"The run did not complete: {mask(str(error)) if error else 'see its log'}.")
+
+
+def error_of(step: str, traceback: str) -> SentimentError:
+    """The error a step ended with, from its traceback: a step may have run in another process or on another machine."""
+    if found := OURS.search(traceback):
+        kind: type[SentimentError] = getattr(errors, found[1])
+        return kind(found[2].strip())
+    return SentimentError(f"The step {step} failed: {mask(traceback.strip().splitlines()[-1])}.")

@@ -15,6 +15,7 @@ from sentiment.errors import ConfigError
 # (component type, flavor) -> the source of the flavor class
 CUSTOM_FLAVORS = {
     (StackComponentType.ALERTER, "webhook"): "stacks.webhook_alerter.WebhookAlerterFlavor",
+    (StackComponentType.MODEL_DEPLOYER, "bentoml_local"): "stacks.bentoml_local.flavor.BentoMLLocalFlavor",
 }
 
 

@@ -18,6 +18,11 @@ MAJORITY_EVALUATION = "majority_evaluation"
 PROBABILITIES = "test_probabilities"
 GATE_DECISION = "gate_decision"
 REGISTRATION = "registration"
+REGISTERED = "registered_model"
+SERVED = "served_model"
+EXPORTED = "exported_model"
+EXPORT_REPORT = "export_report"
+DEPLOYMENT = "deployment"
 
 # Step metadata.
 SUMMARY = "summary"

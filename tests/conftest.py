@@ -14,6 +14,12 @@ def sentiment_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """SENTIMENT_HOME for this test alone."""
     home = tmp_path / "home"
     monkeypatch.setenv("SENTIMENT_HOME", str(home))
-    for name in ("MLFLOW_TRACKING_URI", "SENTIMENT_WEBHOOK_URL", "NSMC_DIR"):
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "SENTIMENT_WEBHOOK_URL",
+        "SENTIMENT_API_KEY",
+        "SENTIMENT_DATABASE_URL",
+        "NSMC_DIR",
+    ):
         monkeypatch.delenv(name, raising=False)
     return home

@@ -37,7 +37,8 @@ class TransformerConfig(Config):
 
     `checkpoint` is a model's name on the Hugging Face hub or a local folder. `unfrozen_layers: N` trains only the top N
     encoder layers and the classification head, null trains everything. `warmup` is the share of the steps in which the
-    learning rate rises before it falls linearly to zero.
+    learning rate rises before it falls linearly to zero. `teacher_weight` is the share of each training target that
+    comes from the linear classifier (see `sentiment.models.distil`).
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -51,6 +52,7 @@ class TransformerConfig(Config):
     warmup: Probability = 0.06
     weight_decay: float = Field(default=0.01, ge=0)
     label_smoothing: Probability = 0.0
+    teacher_weight: Probability = 0.0
     class_weights: bool = False
     unfrozen_layers: int | None = Field(default=None, ge=0)
     early_stopping_patience: int | None = Field(default=None, ge=1)

@@ -20,6 +20,7 @@ from sentiment.models.tokenised import TokenisedTexts
 
 SPECIAL_TOKENS = PAD, UNKNOWN, START, END, MASK = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WINDOW = 5
+# BERT starts at 0.02; these embeddings mean something already, and the positions added to them must not drown it.
 EMBEDDING_STD = 0.05
 
 

@@ -15,13 +15,12 @@ import numpy as np
 import polars as pl
 import torch
 import torch.nn.functional as F
-import transformers
 from huggingface_hub import model_info, try_to_load_from_cache
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
-from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import (
+    AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     EarlyStoppingCallback,
@@ -36,11 +35,13 @@ from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError
+from sentiment.models.base import Probabilities
 from sentiment.models.checkpoints import SealCheckpoints, last_checkpoint
 from sentiment.models.compact import MaskedLanguageModel, build_encoder
+from sentiment.models.distil import training_targets
 from sentiment.models.subwords import ResegmentedTexts
 from sentiment.models.tokenised import TokenisedTexts, pad
-from sentiment.models.transformer import TransformerClassifier, quiet
+from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
 from sentiment.seeds import seed_everything
 
 Log = Callable[[int, dict[str, float]], None]
@@ -79,7 +80,7 @@ def train_transformer(
             model, tokenizer = build_encoder(config.encoder, train.texts, train.labels, config.max_length)
         if config.unfrozen_layers is not None:
             freeze(model, config.unfrozen_layers)
-        training = _Training(config, model, tokenizer, seed, log)
+        training = _Training(config, model, tokenizer, normaliser, seed, log)
         resume = last_checkpoint(work_dir / "classification")
         if resume is None and config.encoder is not None and config.encoder.pretrain_epochs:
             training.pretrain(config.encoder, train, work_dir / "pretraining")
@@ -142,43 +143,49 @@ class _Curves(TrainerCallback):  # type: ignore[misc]
 
 def _load_checkpoint(config: TransformerConfig, labels: Sequence[str]) -> tuple[Any, Any]:
     name = str(config.checkpoint)
-    _require_reachable(name)
+    local = _is_local(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        settings = transformers.AutoConfig.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        settings = AutoConfig.from_pretrained(name, local_files_only=local)
         settings.id2label = dict(enumerate(labels))
         settings.label2id = {label: index for index, label in enumerate(labels)}
         # A checkpoint that was fine-tuned for other labels brings a head of another shape: a new one replaces it.
         model = AutoModelForSequenceClassification.from_pretrained(
-            name, config=settings, ignore_mismatched_sizes=True, dtype=torch.float32
+            name, config=settings, ignore_mismatched_sizes=True, dtype=torch.float32, local_files_only=local
         )
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"The checkpoint {name} cannot be loaded: {str(error).splitlines()[0]}",
-            "It needs config.json, tokenizer files and weights of an encoder that the transformers library knows.",
+            f"It needs config.json, tokenizer files and weights; hf download {name} completes a hub model.",
         ) from error
-    if config.max_length > settings.max_position_embeddings:
+    limit = getattr(settings, "max_position_embeddings", config.max_length)
+    if config.max_length > limit:
         raise ConfigError(
-            f"max_length is {config.max_length}, but {name} reads {settings.max_position_embeddings} tokens at most.",
+            f"max_length is {config.max_length}, but {name} reads {limit} tokens at most.",
             "Lower max_length.",
         )
     tokenizer.model_max_length = config.max_length
     return model, tokenizer
 
 
-def _require_reachable(checkpoint: str) -> None:
-    # One request tells what from_pretrained finds out after a minute of retries.
+def _is_local(checkpoint: str) -> bool:
+    """Whether `checkpoint` is a folder or in the hub's cache, where it is used as it is; if not, the hub must answer.
+
+    Left to itself the library would ask the hub for every cached file too, and retry each for a minute when offline.
+    """
     if Path(checkpoint).is_dir():
-        return
+        return True
     try:
-        if not isinstance(try_to_load_from_cache(checkpoint, "config.json"), str):
-            model_info(checkpoint, timeout=10)
+        if isinstance(try_to_load_from_cache(checkpoint, "config.json"), str):
+            return True
+        model_info(checkpoint, timeout=10)
     except (OSError, ValueError, HTTPError) as error:
         raise ConfigError(
             f"The checkpoint {checkpoint} is no local folder, is not in the hub's cache and cannot be fetched "
             f"({type(error).__name__}).",
             f"Download it on a connected machine (hf download {checkpoint}), or give a local folder.",
         ) from error
+    return False
 
 
 @dataclass(frozen=True)
@@ -188,14 +195,17 @@ class _Training:
     config: TransformerConfig
     model: Any
     tokenizer: Any
+    normaliser: TextNormaliser
     seed: int
     log: Log
 
     def pretrain(self, encoder: CompactEncoder, train: Reviews, folder: Path) -> None:
         """Masked-language modelling on the training texts, whose encoder weights `model` takes over."""
         language_model = MaskedLanguageModel(self.model.config, self.tokenizer.mask_token_id, encoder.mask_probability)
+        # Everything but the pooler, which has no part in masked-language modelling.
+        language_model.bert.load_state_dict(self.model.bert.state_dict(), strict=False)
         trainer = _Trainer(
-            model=language_model,
+            model=choose_attention(language_model),
             args=self._arguments(
                 folder, num_train_epochs=encoder.pretrain_epochs, learning_rate=encoder.pretrain_learning_rate
             ),
@@ -204,7 +214,6 @@ class _Training:
             callbacks=[_Curves(self.log, "pretrain_"), SealCheckpoints()],
         )
         _run(trainer, last_checkpoint(folder))
-        # Everything but the pooler, which has no part in masked-language modelling.
         self.model.bert.load_state_dict(language_model.bert.state_dict(), strict=False)
 
     def fine_tune(self, train: Reviews, validation: Reviews, folder: Path, resume: Path | None) -> None:
@@ -212,9 +221,15 @@ class _Training:
         callbacks: list[Any] = [_Curves(self.log), SealCheckpoints()]
         if self.config.early_stopping_patience is not None:
             callbacks.append(EarlyStoppingCallback(self.config.early_stopping_patience))
-        labels = train.frame()["label"].to_numpy()
+        targets = training_targets(
+            train,
+            validation,
+            teacher_weight=self.config.teacher_weight,
+            normaliser=self.normaliser,
+            seed=self.seed,
+        )
         trainer = _Trainer(
-            model=self.model,
+            model=choose_attention(self.model),
             args=self._arguments(
                 folder,
                 num_train_epochs=self.config.epochs,
@@ -225,16 +240,16 @@ class _Training:
                 metric_for_best_model="macro_f1",
                 restore_callback_states_from_checkpoint=True,
             ),
-            train_dataset=self._rows(train.texts, labels),
+            train_dataset=self._rows(train.texts, targets),
             eval_dataset=_shortest_first(validation, self.tokenizer),
             data_collator=partial(pad, pad_token_id=self.tokenizer.pad_token_id),
-            compute_loss_func=_loss(self.config, labels, len(train.labels)),
+            compute_loss_func=_loss(self.config, train),
             compute_metrics=_metrics,
             callbacks=callbacks,
         )
         _run(trainer, resume)
 
-    def _rows(self, texts: Sequence[str], labels: NDArray[np.integer] | None = None) -> TokenisedTexts:
+    def _rows(self, texts: Sequence[str], labels: Probabilities | None = None) -> TokenisedTexts:
         encoder = self.config.encoder
         if encoder is None or not encoder.resegmented_words:
             return TokenisedTexts(texts, self.tokenizer, labels)
@@ -275,15 +290,11 @@ def _shortest_first(reviews: Reviews, tokenizer: Any) -> TokenisedTexts:
     return TokenisedTexts(frame["text"].to_list(), tokenizer, frame["label"].to_numpy())
 
 
-def _loss(config: TransformerConfig, labels: Any, classes: int) -> Callable[..., torch.Tensor]:
-    weights = None
-    if config.class_weights:
-        present = np.unique(labels)
-        weights = torch.ones(classes)
-        balanced = compute_class_weight("balanced", classes=present, y=labels)
-        weights[torch.from_numpy(present.astype(np.int64))] = torch.tensor(balanced, dtype=torch.float32)
+def _loss(config: TransformerConfig, train: Reviews) -> Callable[..., torch.Tensor]:
+    weights = _class_weights(train) if config.class_weights else None
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        """`labels` are probabilities, one row a text, in training, and class indices in evaluation."""
         total = F.cross_entropy(
             outputs.logits.float(),
             labels,
@@ -291,10 +302,19 @@ def _loss(config: TransformerConfig, labels: Any, classes: int) -> Callable[...,
             label_smoothing=config.label_smoothing,
             reduction="sum",
         )
-        # The Trainer gives the whole step's rows: over accumulated batches and over several processes.
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        # The Trainer counts the values in `labels` over the whole step, all processes included.
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch / labels[0].numel())
 
     return loss
+
+
+def _class_weights(train: Reviews) -> torch.Tensor:
+    labels = train.frame()["label"].to_numpy()
+    present = np.unique(labels)
+    weights = torch.ones(len(train.labels))
+    balanced = compute_class_weight("balanced", classes=present, y=labels)
+    weights[torch.from_numpy(present.astype(np.int64))] = torch.tensor(balanced, dtype=torch.float32)
+    return weights
 
 
 def _metrics(prediction: Any) -> dict[str, float]:

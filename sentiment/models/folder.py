@@ -17,6 +17,7 @@ MANIFEST = "manifest.json"
 KINDS = {
     "linear": "sentiment.models.linear:LinearClassifier",
     "majority": "sentiment.models.majority:MajorityClassifier",
+    "onnx": "sentiment.models.onnx:OnnxClassifier",
     "transformer": "sentiment.models.transformer:TransformerClassifier",
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from sentiment.models.tokenised import CHUNK, TokenisedTexts
+from sentiment.models.tokenised import CHUNK, Labels, TokenisedTexts
 
 # The share of the merges that each alternative keeps: of 16,000, medium pieces and little more than syllables.
 KEPT_MERGES = (1, 1 / 4, 1 / 16)
@@ -23,9 +23,7 @@ KEPT_MERGES = (1, 1 / 4, 1 / 16)
 class ResegmentedTexts(TokenisedTexts):
     """`TokenisedTexts` in which a share of the words, drawn anew in every epoch, is cut into smaller pieces."""
 
-    def __init__(
-        self, texts: Sequence[str], tokenizer: Any, labels: NDArray[np.integer] | None, *, share: float, seed: int
-    ) -> None:
+    def __init__(self, texts: Sequence[str], tokenizer: Any, labels: Labels | None, *, share: float, seed: int) -> None:
         cuts = [_Words.cut(texts, _shortened(tokenizer.backend_tokenizer, kept)) for kept in KEPT_MERGES]
         self.max_length = tokenizer.model_max_length
         self.text_of_word = cuts[0].text

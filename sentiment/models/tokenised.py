@@ -10,12 +10,14 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 CHUNK = 10_000
+# One class index a row, or one row of class probabilities.
+Labels = NDArray[np.integer] | NDArray[np.float32]
 
 
 class TokenisedTexts(Dataset[dict[str, Any]]):
     """Token ids of many texts without one Python object per token: row `i` is `ids[starts[i]:][:lengths[i]]`."""
 
-    def __init__(self, texts: Sequence[str], tokenizer: Any, labels: NDArray[np.integer] | None = None) -> None:
+    def __init__(self, texts: Sequence[str], tokenizer: Any, labels: Labels | None = None) -> None:
         rows: list[NDArray[np.int32]] = []
         lengths: list[int] = []
         for start in range(0, len(texts), CHUNK):
@@ -53,7 +55,7 @@ def pad(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, torch.Te
         "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
     }
     if "labels" in rows[0]:
-        batch["labels"] = torch.tensor([row["labels"] for row in rows])
+        batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
     return batch
 
 

@@ -27,7 +27,7 @@ class TransformerClassifier(TextClassifier):
 
     def __init__(self, model: Any, tokenizer: Any, labels: Sequence[str], normaliser: TextNormaliser) -> None:
         super().__init__(labels, normaliser)
-        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self.model = choose_attention(model).to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self.tokenizer = tokenizer
 
     @torch.inference_mode()
@@ -60,10 +60,16 @@ class TransformerClassifier(TextClassifier):
         return cls(model, tokenizer, labels, normaliser)
 
 
+def choose_attention(model: Any) -> Any:
+    """Plain attention on a processor: torch's fused kernel, made for long texts, takes a third of a training step."""
+    model.set_attn_implementation("sdpa" if torch.cuda.is_available() else "eager")
+    return model
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Turns the transformers library's notes off, and its progress bars where no terminal shows them."""
-    verbosity = transformers.logging.get_verbosity()
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         transformers.logging.disable_progress_bar()
@@ -71,4 +77,5 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         transformers.logging.set_verbosity(verbosity)
-        transformers.logging.enable_progress_bar()
+        if bars:
+            transformers.logging.enable_progress_bar()

@@ -84,7 +84,7 @@ def test_a_second_ensure_changes_nothing() -> None:
 
     assert ensure_stack(load_stack("laptop")) == first
     assert _state() == state
-    assert set(state) == {"id", "updated", "orchestrator", "artifact_store", "experiment_tracker"}
+    assert set(state) == {"id", "updated", "orchestrator", "artifact_store", "experiment_tracker", "model_deployer"}
 
 
 @pytest.mark.usefixtures("zenml")

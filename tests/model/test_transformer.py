@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.models.checkpoints import last_checkpoint
 from sentiment.models.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
+from sentiment.models.distil import training_targets
 from sentiment.models.finetune import freeze, train_transformer
 from sentiment.models.folder import load_classifier, write_manifest
 from sentiment.models.subwords import ResegmentedTexts
@@ -125,6 +127,16 @@ def test_the_curves_arrive_with_their_steps(trained):
     steps = [step for step, _ in curves]
     assert steps == sorted(steps)
     assert steps[-1] == CONFIG.epochs * 320 / CONFIG.batch_size
+
+
+def test_the_curves_hold_the_cross_entropy_per_text(trained):
+    classifier, curves, _ = trained
+    validation = reviews(100, seed=1)
+    labels = validation.frame()["label"].to_numpy()
+    expected = -np.log(classifier.predict_proba(validation.texts)[np.arange(100), labels]).mean()
+    scores = named(curves, "validation_macro_f1")
+    assert named(curves, "validation_loss")[scores.index(max(scores))] == pytest.approx(expected, rel=0.02)
+    assert named(curves, "train_loss")[0] == pytest.approx(np.log(2), rel=0.3)
 
 
 def test_finishing_removes_the_checkpoints(trained):
@@ -268,6 +280,25 @@ def test_class_weights_lift_the_rare_class(tmp_path):
     assert 0.3 < mean_probability(class_weights=True) < 0.7
 
 
+def test_the_teacher_tempers_a_wrong_label_without_having_seen_it():
+    train = reviews(200)
+    frame = train.frame()
+    wrong = [0, 50, 100]
+    labels = frame["label"].to_list()
+    for index in wrong:
+        labels[index] = 1 - labels[index]
+    noisy = as_reviews(frame["text"].to_list(), labels)
+
+    def targets(weight: float) -> np.ndarray:
+        return training_targets(noisy, reviews(100, seed=1), teacher_weight=weight, normaliser=TextNormaliser(), seed=0)
+
+    np.testing.assert_array_equal(targets(0.0), np.eye(2)[labels])
+    mixed = targets(0.7)
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-6)
+    assert (mixed[wrong, frame["label"].to_numpy()[wrong]] > 0.5).all()
+    assert (mixed.argmax(axis=1) == frame["label"].to_numpy()).mean() > 0.95
+
+
 def test_early_stopping_ends_training_and_the_best_epoch_is_kept(tmp_path):
     config = CONFIG.model_copy(update={"epochs": 12, "early_stopping_patience": 1})
     classifier, curves = run(config, tmp_path / "work")
@@ -287,6 +318,20 @@ def test_a_checkpoint_out_of_reach_is_one_clear_error_at_once(name, tmp_path, mo
         run(TransformerConfig(name="missing", checkpoint=name), tmp_path / "work")
     assert time.monotonic() - started < 5
     assert "local folder" in caught.value.fix
+
+
+def test_a_cached_hub_checkpoint_needs_no_hub(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    repository = tmp_path / "cache" / "models--owner--cached"
+    shutil.copytree(checkpoint, repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc", encoding="utf-8")
+    config = TransformerConfig(name="cached", checkpoint="owner/cached", max_length=32, epochs=1)
+    started = time.monotonic()
+    classifier, _ = run(config, tmp_path / "work", rows=32)
+    assert time.monotonic() - started < 10
+    assert classifier.model.config.num_hidden_layers == 3
 
 
 def test_a_folder_without_a_model_is_a_config_error(tmp_path):

@@ -1,0 +1,29 @@
+"""deploy: the champion from the registry to a running endpoint.
+
+python run.py --pipeline deploy
+"""
+
+from typing import Literal
+
+from zenml import pipeline
+from zenml.enums import ExecutionMode
+
+import materializers  # noqa: F401 - registers how the artifacts are stored
+from sentiment.config.deploy import DeployConfig
+from steps.deployment.export import export_model
+from steps.deployment.fetch import fetch_model
+from steps.deployment.roll_out import roll_out
+
+
+@pipeline(name="deploy", enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
+def deploy(config: DeployConfig) -> None:
+    """Fetch, export, and roll out the champion; where traffic is shared, the candidate beside it."""
+    roles: list[Literal["champion", "candidate"]] = ["champion"]
+    if config.traffic.mode != "off":
+        roles.append("candidate")
+    fetched = [fetch_model(config.model_name, role, id=f"fetch_{role}") for role in roles]
+    exported = [
+        export_model(classifier, served, config, id=f"export_{role}")
+        for role, (classifier, served) in zip(roles, fetched, strict=True)
+    ]
+    roll_out(exported, [served for _, served in fetched], config)

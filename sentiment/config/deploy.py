@@ -1,0 +1,53 @@
+"""The config of the deploy pipeline: what configs/deploy.yaml may say."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from sentiment.config.base import Config
+from sentiment.config.export import ExportConfig
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # what YAML makes of a bare off
+
+
+Mode = Annotated[Literal["off", "shadow", "canary"], BeforeValidator(_off)]
+
+
+class TrafficConfig(Config):
+    """What the registry's candidate does beside the champion.
+
+    `shadow`: it is scored on the side and logged. `canary`: it answers `share` of the callers.
+    """
+
+    mode: Mode = "off"
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class SmokeTestConfig(Config):
+    """Texts the new version must answer as the Python API does before it is published.
+
+    `tolerance` is for every probability: batches are padded differently in the server.
+    """
+
+    texts: Annotated[tuple[str, ...], Field(min_length=1)]
+    tolerance: Annotated[float, Field(ge=0, le=0.1)] = 0.02
+    timeout_seconds: Positive = 10
+
+
+class DeployConfig(Config):
+    """Everything `python run.py --pipeline deploy` can be told; see configs/deploy.yaml.
+
+    `port` and `start_seconds` overrule the stack's model deployer.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    model_name: str = "sentiment"
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    start_seconds: Positive | None = None
+    export: ExportConfig = ExportConfig()
+    traffic: TrafficConfig = TrafficConfig()
+    smoke_test: SmokeTestConfig

@@ -1,0 +1,169 @@
+"""What is deployed, the smoke test before it is published, and the record of a deployment."""
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import httpx
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sentiment import html
+from sentiment.config.deploy import SmokeTestConfig
+from sentiment.errors import StackError
+from sentiment.models.base import TextClassifier
+from sentiment.registry.records import ModelVersion
+from sentiment.report import Report
+
+API_KEY_VARIABLE = "SENTIMENT_API_KEY"
+
+
+class ServedModel(Report):
+    """A registered version as it is served: the content of `served.json`, and how the registry knows it."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    role: Literal["champion", "candidate"]
+    model_name: str
+    version: str
+    digest: str
+    data_digest: str
+    git_commit: str
+    metrics: dict[str, float]
+    card: str
+
+    @classmethod
+    def of(
+        cls, version: ModelVersion, *, role: Literal["champion", "candidate"], model_name: str, card: str
+    ) -> "ServedModel":
+        """What the registry tells about `version`."""
+        return cls(
+            role=role,
+            model_name=model_name,
+            version=str(version.version),
+            digest=version.digest,
+            data_digest=version.dataset_digest,
+            git_commit=version.tags.get("git_commit", "unknown"),
+            metrics=version.metrics,
+            card=card,
+        )
+
+    def served_json(self) -> dict[str, Any]:
+        """What lies beside the model folder in the Bento."""
+        return self.model_dump(exclude={"role", "digest"})
+
+    def to_html(self) -> str:
+        """The version and its card."""
+        return html.page(
+            f"{self.model_name} version {self.version}, {self.role}",
+            html.paragraph(f"Model digest {self.digest[:12]}, data {self.data_digest[:12]}, commit {self.git_commit}"),
+            html.section("Model card", html.preformatted(self.card)),
+        )
+
+
+class Answer(BaseModel):
+    """One smoke-tested text: what HTTP answered, from which version, and how far from the Python API."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    text: str
+    label: str
+    confidence: float
+    model_version: str
+    difference: float
+    milliseconds: float
+
+
+class Deployment(Report):
+    """A version in public service. `replaced` are the versions it took over from."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    id: str
+    url: str
+    log: str
+    time: datetime
+    models: tuple[ServedModel, ...]
+    kinds: tuple[str, ...]
+    traffic: Literal["off", "shadow", "canary"]
+    bento: str
+    bento_bytes: int
+    replaced: tuple[str, ...]
+    answers: tuple[Answer, ...]
+
+    @property
+    def summary(self) -> str:
+        """The deployment in one line."""
+        champion, kind = self.models[0], self.kinds[0]
+        after = f", after version {', '.join(self.replaced)}" if self.replaced else ""
+        beside = "".join(f"; {each.role} version {each.version} in {self.traffic}" for each in self.models[1:])
+        return f"{champion.model_name} version {champion.version} ({kind}) at {self.url}{after}{beside}"
+
+    def to_html(self) -> str:
+        """The summary, then the answers of the smoke test."""
+        return html.page(
+            "Deployment",
+            html.paragraph(self.summary),
+            html.table(
+                ["Bento", "size", "time (UTC)"],
+                [(self.bento, f"{self.bento_bytes / 1e6:.1f} MB", f"{self.time:%Y-%m-%d %H:%M:%S}")],
+            ),
+            html.section(
+                "Smoke test",
+                html.table(
+                    ["text", "label", "confidence", "version", "off the Python API by", "ms"],
+                    [
+                        (a.text, a.label, a.confidence, a.model_version, f"{a.difference:.5f}", f"{a.milliseconds:.1f}")
+                        for a in self.answers
+                    ],
+                ),
+            ),
+        )
+
+
+def smoke_test(url: str, classifiers: Mapping[str, TextClassifier], config: SmokeTestConfig) -> tuple[Answer, ...]:
+    """Ask the server at `url` for every text and compare with the classifier (by version) that answered.
+
+    Raises StackError naming the first answer that is missing, malformed, or not that of the Python API.
+    """
+    key = os.environ.get(API_KEY_VARIABLE)
+    headers = {"X-Caller-Key": "smoke-test", **({"Authorization": f"Bearer {key}"} if key else {})}
+    with httpx.Client(base_url=url, headers=headers, timeout=config.timeout_seconds) as client:
+        return tuple(_ask(client, text, classifiers, config.tolerance) for text in config.texts)
+
+
+def _ask(client: httpx.Client, text: str, classifiers: Mapping[str, TextClassifier], tolerance: float) -> Answer:
+    start = time.perf_counter()
+    try:
+        response = client.post("/predict", json={"text": text})
+        response.raise_for_status()
+        answer = response.json()
+        version, probabilities = str(answer["model_version"]), dict(answer["probabilities"])
+        classifier = classifiers[version]
+        got = np.asarray([float(probabilities[label]) for label in classifier.labels])
+        said = answer["prediction"]
+    except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
+        raise StackError(
+            f"The smoke test failed: {text!r} was not answered as it should ({type(error).__name__}: {error}).",
+            "The version before goes on serving; see the log.",
+        ) from error
+    milliseconds = 1000 * (time.perf_counter() - start)
+    expected = classifier.predict_proba([text])[0]
+    difference = float(np.abs(got - expected).max())
+    label = classifier.labels[int(got.argmax())]
+    if difference > tolerance or said != label:
+        raise StackError(
+            f"The smoke test failed: for {text!r} the server says {said} {got.tolist()}, "
+            f"the Python API {expected.tolist()} for {', '.join(classifier.labels)}.",
+            "The version before goes on serving.",
+        )
+    return Answer(
+        text=text,
+        label=label,
+        confidence=float(got.max()),
+        model_version=version,
+        difference=difference,
+        milliseconds=milliseconds,
+    )

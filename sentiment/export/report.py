@@ -1,0 +1,112 @@
+"""`ExportReport`: how the formats compared, which one is served, and why the others are not."""
+
+from pydantic import BaseModel, ConfigDict
+
+from sentiment import html
+from sentiment.config.export import ExportConfig
+from sentiment.evaluation.bootstrap import Metric
+from sentiment.evaluation.performance import Performance
+from sentiment.report import Report
+
+ORIGINAL = "original"
+
+
+class Parity(BaseModel):
+    """How close a format is to the original, on the same rows.
+
+    `agreement` is the share of texts with the same label, `largest_difference` the largest one between the two
+    probabilities of a label, `macro_f1_change` format minus original with its paired bootstrap interval.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agreement: float
+    largest_difference: float
+    macro_f1_change: Metric
+
+    @property
+    def change(self) -> str:
+        """The change in macro-F1 with its interval, as it is printed."""
+        change = self.macro_f1_change
+        return f"{change.value:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
+
+
+class FormatResult(BaseModel):
+    """One format; the original has no `parity`. It may be served when it has no `failures`, which are sentences."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: str
+    parity: Parity | None
+    performance: Performance
+    failures: tuple[str, ...]
+
+
+class ExportReport(Report):
+    """The formats in the order they were made, the original first; `unusable` names those that gave no result."""
+
+    served: str
+    rows: int
+    labels: tuple[str, ...]
+    data_digest: str
+    seed: int
+    config: ExportConfig
+    formats: tuple[FormatResult, ...]
+    unusable: dict[str, str]
+
+    @property
+    def winner(self) -> FormatResult:
+        """The format that is served."""
+        return next(result for result in self.formats if result.name == self.served)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why formats are out, one sentence each."""
+        failed = (f"{result.name} is out: {failure}" for result in self.formats for failure in result.failures)
+        return (*failed, *(f"{name} is out: {cause}" for name, cause in self.unusable.items()))
+
+    @property
+    def summary(self) -> str:
+        """The choice in one line, with what kept other formats out."""
+        served, original = self.winner, self.formats[0]
+        latency = f"{served.performance.latency_p50_ms:.3g} ms a text"
+        if served.parity is None:
+            sentence = f"Served in its own format ({served.kind}): {latency}."
+        else:
+            sentence = (
+                f"Served as {served.name}: {latency} instead of {original.performance.latency_p50_ms:.3g}, the same "
+                f"label on {served.parity.agreement:.2%} of {self.rows:,} texts, macro-F1 {served.parity.change}."
+            )
+        return " ".join((sentence, *self.reasons))
+
+    def to_html(self) -> str:
+        """The choice, the table of formats, and what was asked of them."""
+        return html.page(
+            "Export",
+            html.badge(self.served, ok=True),
+            html.paragraph(self.summary),
+            html.table(
+                ["format", "same label", "macro-F1 change", "largest difference", "one text", "in a batch", "size", ""],
+                [self._row(result) for result in self.formats],
+            ),
+            html.paragraph(
+                f"Asked for: the same label on at least {self.config.min_agreement:.2%} of {self.rows:,} validation "
+                f"texts, and a macro-F1 loss of at most {self.config.max_macro_f1_loss:.4f} at the lower end of the "
+                "95% interval. The fastest of those for one text is served."
+            ),
+        )
+
+    def _row(self, result: FormatResult) -> tuple[str | None, ...]:
+        parity, performance = result.parity, result.performance
+        badge = html.badge("served", ok=True) if result.name == self.served else ""
+        return (
+            result.name,
+            f"{parity.agreement:.2%}" if parity else None,
+            parity.change if parity else None,
+            f"{parity.largest_difference:.2g}" if parity else None,
+            f"{performance.latency_p50_ms:.3g} ms",
+            f"{performance.texts_per_second:,.0f} texts/s",
+            f"{performance.size_bytes / 1e6:.3g} MB",
+            html.badge("out", ok=False) if result.failures else badge,
+        )

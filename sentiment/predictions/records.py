@@ -1,0 +1,96 @@
+"""What the log takes and gives: predictions, feedback, and their counts; and one line of JSON for each on disk."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Role = Literal["champion", "shadow", "canary"]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecord:
+    """One prediction. `time` is aware, `confidence` and `probabilities` are shares of 1.
+
+    A dataclass and not a pydantic model: it is made once per request, and must not refuse what a caller sent.
+    """
+
+    id: str
+    time: datetime
+    model_version: str
+    text: str
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    latency_ms: float
+    role: Role = "champion"
+    caller: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One answer to a prediction: `label` is the right one, whatever the model said."""
+
+    id: str
+    prediction_id: str
+    time: datetime
+    label: str
+    source: str
+    caller: str | None = None
+
+
+Event = PredictionRecord | FeedbackRecord
+
+
+@dataclass(frozen=True)
+class HourCount:
+    """The predictions of the hour that begins at `hour` (UTC), by label."""
+
+    hour: datetime
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts since `since`. `complete` is False when the database could not be asked; the rest is then empty.
+
+    `model_versions` and `roles` count every prediction; the rest leaves out the shadow's, which no caller has seen.
+    Of the predictions with feedback, `confirmed` were called right and `corrected` wrong; the latest answer counts.
+    """
+
+    since: datetime
+    complete: bool
+    total: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    model_versions: dict[str, int] = field(default_factory=dict)
+    roles: dict[str, int] = field(default_factory=dict)
+    mean_confidence: float | None = None
+    hours: tuple[HourCount, ...] = ()
+    confirmed: int = 0
+    corrected: int = 0
+
+
+def storable(text: str) -> str:
+    """Without what no database takes: NUL becomes U+FFFD, a lone surrogate a question mark."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+def to_row(event: Event) -> dict[str, Any]:
+    """Values by column. dataclasses.asdict would copy them deeply, which costs more than writing them."""
+    return {name: getattr(event, name) for name in event.__slots__}
+
+
+def to_line(event: Event) -> bytes:
+    """One event as one line of ASCII JSON."""
+    row = {**to_row(event), "time": event.time.isoformat()}
+    return json.dumps(row, default=float).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Event:
+    """The event of a line that `to_line` wrote.
+
+    Raises ValueError, TypeError or KeyError for anything else.
+    """
+    row = json.loads(line)
+    row["time"] = datetime.fromisoformat(row["time"])
+    return FeedbackRecord(**row) if "prediction_id" in row else PredictionRecord(**row)

@@ -1,0 +1,352 @@
+"""The HTTP API and the page: `create_app(settings)`.
+
+Bodies are read and checked here rather than by FastAPI: /predict takes JSON and forms, the size is limited while
+reading, and the one error shape holds for everything. FastAPI routes, and writes the schema from the same models.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ValidationError
+from starlette.routing import Match
+
+from sentiment.home import home
+from sentiment.predictions import PredictionLog, PredictionRecord, Role, Summary
+from serving import errors
+from serving.batching import InferenceError, QueueFullError
+from serving.errors import ApiError, ErrorBody
+from serving.explain import word_weights
+from serving.metrics import Measured, Metrics
+from serving.schemas import (
+    Explanation,
+    FeedbackAccepted,
+    Model,
+    Prediction,
+    PredictionList,
+    RecentPrediction,
+    RecentPredictions,
+    Requests,
+    TrafficReport,
+    WordWeight,
+)
+from serving.security import Guard, content_security_policy, content_type, form_fields, read_body
+from serving.settings import ServingSettings
+from serving.traffic import Scored, ShadowScored, Side, Traffic, as_mapping
+
+PAGES: Final = Path(__file__).parent / "page"
+FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+MAX_EXPLANATIONS: Final = 4
+RETRY_AFTER: Final = {"Retry-After": "1"}
+Body = TypeVar("Body", bound=BaseModel)
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: ServingSettings) -> FastAPI:
+    """The application. Models are loaded when it starts, not here: building a Bento imports this without a model."""
+    return Server(settings).app
+
+
+class Server:
+    """The handlers, and what they share."""
+
+    traffic: Traffic
+    log: PredictionLog
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self.settings = settings
+        self.requests = Requests(settings)
+        self.metrics = Metrics()
+        self.explaining = 0
+        self.app = FastAPI(
+            title="Sentiment",
+            description="Korean and English sentiment. Every 4xx and 5xx is `{error: {code, message}}`.",
+            version="1",
+            docs_url=None,
+            redoc_url=None,
+            lifespan=self._lifespan,
+        )
+        self._add_routes()
+        paths = frozenset(getattr(route, "path", "") for route in self.app.routes)
+        self.app.add_middleware(Guard, api_key=settings.api_key.get_secret_value() if settings.api_key else None)
+        self.app.add_middleware(Measured, metrics=self.metrics, endpoints=paths)
+        errors.install(self.app)
+
+    async def predict(self, request: Request) -> Response:
+        """Classify one text, given as JSON or as the form field `text`."""
+        start = time.perf_counter()
+        asked = await self._parsed(request, self.requests.predict, forms=True)
+        scored = await self._score([asked.text], request)
+        (prediction,) = self._logged([asked.text], scored, start, request)
+        return _json(prediction)
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Classify several texts in one go."""
+        start = time.perf_counter()
+        asked = await self._parsed(request, self.requests.predict_batch)
+        scored = await self._score(asked.texts, request)
+        return _json(PredictionList(predictions=self._logged(asked.texts, scored, start, request)))
+
+    async def explain(self, request: Request) -> Response:
+        """Which words pushed the champion's prediction there. Not logged as a prediction."""
+        asked = await self._parsed(request, self.requests.predict)
+        if self.explaining >= MAX_EXPLANATIONS:
+            raise _overloaded()
+        side = self.traffic.champion
+        self.explaining += 1
+        try:
+            words = await asyncio.to_thread(word_weights, side.classifier, asked.text)
+            (row,) = (await asyncio.to_thread(side.classifier.predict_proba, [asked.text])).tolist()
+        finally:
+            self.explaining -= 1
+        best = max(range(len(row)), key=row.__getitem__)
+        return _json(
+            Explanation(
+                prediction=side.classifier.labels[best],
+                confidence=row[best],
+                words=[WordWeight(word=word, weight=weight) for word, weight in words],
+            )
+        )
+
+    async def feedback(self, request: Request) -> Response:
+        """Say which label is right for an earlier prediction."""
+        asked = await self._parsed(request, self.requests.feedback)
+        labels = self.traffic.champion.classifier.labels
+        if asked.label not in labels:
+            # No error of form: another version may well know the label.
+            raise ApiError(409, "unknown_label", f"The label must be one of {', '.join(labels)}.")
+        predicted = await asyncio.to_thread(self.log.label_of, asked.prediction_id)
+        if not await asyncio.to_thread(self.log.feedback, asked.prediction_id, asked.label):
+            raise ApiError(404, "unknown_prediction", "There is no prediction with this id.")
+        correct = "unknown" if predicted is None else str(predicted == asked.label).lower()
+        self.metrics.feedback.labels(correct).inc()
+        return _json(FeedbackAccepted(prediction_id=asked.prediction_id, label=asked.label))
+
+    async def model(self) -> Model:
+        """The champion's card: version, metrics, labels, normaliser."""
+        side = self.traffic.champion
+        return Model(
+            **side.served.model_dump(),
+            kind=side.classifier.kind,
+            digest=side.digest,
+            labels=list(side.classifier.labels),
+            normaliser=side.classifier.normaliser.model_dump(),
+            limits={
+                "max_text_chars": self.settings.max_text_chars,
+                "max_batch": self.settings.max_batch,
+                "max_body_bytes": self.settings.max_body_bytes,
+            },
+        )
+
+    async def recent(self, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> RecentPredictions:
+        """The latest predictions, newest first; texts are masked."""
+        rows = await asyncio.to_thread(self.log.recent, limit)
+        return RecentPredictions(predictions=[_recent(row) for row in rows])
+
+    async def summary(self, hours: Annotated[int, Query(ge=1, le=24 * 90)] = 24) -> Summary:
+        """Counts of the last hours: by label, version, hour and feedback."""
+        return await asyncio.to_thread(self.log.summary, hours)
+
+    async def report_traffic(self) -> TrafficReport:
+        """Champion against candidate: versions, labels, latency, errors, agreement."""
+        return self.traffic.report()
+
+    async def livez(self) -> str:
+        """The process answers."""
+        return "\n"
+
+    async def readyz(self) -> str:
+        """The model is loaded: the server takes requests only after it is."""
+        return "\n"
+
+    async def read_metrics(self) -> Response:
+        """Prometheus metrics."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def unknown_path(self, request: Request) -> Response:
+        """405 when the path exists under another method, else 404."""
+        known = [route for route in self.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
+        if known:
+            allowed = {
+                "Allow": ", ".join(sorted(method for route in known for method in getattr(route, "methods", ())))
+            }
+            raise ApiError(405, "method_not_allowed", "This path has no such method.", allowed)
+        raise ApiError(404, "not_found", "There is nothing at this path; see /docs.")
+
+    async def _parsed(self, request: Request, model: type[Body], *, forms: bool = False) -> Body:
+        kind = content_type(request)
+        if kind != "application/json" and not (forms and kind in FORMS):
+            accepted = ", ".join(("application/json", *FORMS) if forms else ("application/json",))
+            raise ApiError(415, "unsupported_media_type", f"The content type must be {accepted}.")
+        body = await read_body(request, limit=self.settings.max_body_bytes, seconds=self.settings.body_seconds)
+        try:
+            if kind == "application/json":
+                return model.model_validate_json(body)
+            return model.model_validate(await form_fields(request, body))
+        except ValidationError as error:
+            raise errors.from_validation(error) from None
+
+    async def _score(self, texts: Sequence[str], request: Request) -> Scored:
+        address = request.client.host if request.client else ""
+        caller = request.headers.get("x-caller-key", address)
+        try:
+            return await self.traffic.score(texts, caller)
+        except QueueFullError:
+            raise _overloaded() from None
+        except InferenceError as error:
+            logger.exception("A batch failed.")
+            raise ApiError(500, "inference_failed", "The model failed on this request.") from error
+
+    def _logged(self, texts: Sequence[str], scored: Scored, start: float, request: Request) -> list[Prediction]:
+        caller = request.headers.get("x-caller-key")
+        milliseconds = 1_000 * (time.perf_counter() - start)
+        predictions = _predictions(scored.probabilities, scored.side)
+        for text, prediction in zip(texts, predictions, strict=True):
+            self._log(text, prediction, scored.role, milliseconds, caller)
+        return predictions
+
+    def _log_shadow(self, scored: ShadowScored) -> None:
+        for text, prediction in zip(scored.texts, _predictions(scored.probabilities, scored.side), strict=True):
+            self._log(text, prediction, "shadow", 1_000 * scored.seconds, None)
+
+    def _log(self, text: str, prediction: Prediction, role: Role, milliseconds: float, caller: str | None) -> None:
+        record = PredictionRecord(
+            id=prediction.prediction_id,
+            time=datetime.now(UTC),
+            model_version=prediction.model_version,
+            text=text,
+            label=prediction.prediction,
+            confidence=prediction.confidence,
+            probabilities=prediction.probabilities,
+            latency_ms=milliseconds,
+            role=role,
+            # Enough to group one caller's requests, not to know who it was.
+            caller=hashlib.blake2b(caller.encode(), digest_size=8).hexdigest() if caller else None,
+        )
+        self.log.put(record)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self.log = PredictionLog(
+            self.settings.database_url, home() / "spool", retention_days=self.settings.retention_days
+        )
+        self.traffic = await asyncio.to_thread(Traffic.load, self.settings, self.metrics, self._log_shadow)
+        self.metrics.watch("sentiment_queue_depth", "Texts that wait for the model.", self.traffic.depth)
+        self.metrics.watch("sentiment_log_lag_seconds", "Age of the oldest unwritten row.", self.log.lag_seconds)
+        self.metrics.watch("sentiment_log_depth", "Rows that wait to be written.", self.log.depth)
+        self.metrics.watch("sentiment_log_dropped_total", "Rows that were lost.", lambda: self.log.dropped)
+        self.metrics.watch("sentiment_log_spooled_total", "Rows that waited on disk.", lambda: self.log.spooled)
+        self.log.start()
+        try:
+            async with self.traffic:
+                yield
+        finally:
+            await asyncio.to_thread(self.log.close)
+
+    def _add_routes(self) -> None:
+        _add_post(self.app, "/predict", self.predict, Prediction, self.requests.predict, forms=True)
+        _add_post(self.app, "/predict_batch", self.predict_batch, PredictionList, self.requests.predict_batch)
+        _add_post(self.app, "/explain", self.explain, Explanation, self.requests.predict)
+        _add_post(self.app, "/feedback", self.feedback, FeedbackAccepted, self.requests.feedback, also=(404, 409))
+        for path, read in (("/model", self.model), ("/traffic", self.report_traffic)):
+            self.app.get(path, responses=_errors(401))(read)
+        for path, query in (("/recent", self.recent), ("/summary", self.summary)):
+            self.app.get(path, responses=_errors(401, 422))(query)
+        for path, health in (("/livez", self.livez), ("/readyz", self.readyz)):
+            self.app.get(path, response_class=PlainTextResponse)(health)
+        self.app.get("/metrics", response_class=PlainTextResponse)(self.read_metrics)
+        for path, name in (("/", "index.html"), ("/docs", "docs.html")):
+            self.app.add_api_route(path, _page(PAGES / name), include_in_schema=False)
+        methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+        self.app.add_route("/{path:path}", self.unknown_path, methods=methods, include_in_schema=False)
+
+
+def _add_post(
+    app: FastAPI,
+    path: str,
+    handler: Any,
+    response: type[BaseModel],
+    body: type[BaseModel],
+    *,
+    forms: bool = False,
+    also: tuple[int, ...] = (),
+) -> None:
+    schema = {"schema": body.model_json_schema()}
+    kinds = ("application/json", *FORMS) if forms else ("application/json",)
+    app.post(
+        path,
+        response_model=response,
+        responses=_errors(400, 401, 408, 413, 415, 422, 500, 503, *also),
+        openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(kinds, schema)}},
+    )(handler)
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ErrorBody} for status in statuses}
+
+
+def _page(path: Path) -> Any:
+    html = path.read_text(encoding="utf-8")
+    headers = {"Content-Security-Policy": content_security_policy(html)}
+
+    async def page() -> Response:
+        return HTMLResponse(html, headers=headers)
+
+    return page
+
+
+def _predictions(probabilities: Any, side: Side) -> list[Prediction]:
+    labels = side.classifier.labels
+    predictions = []
+    for best, row in zip(probabilities.argmax(axis=1).tolist(), probabilities, strict=True):
+        by_label = as_mapping(labels, row)
+        predictions.append(
+            Prediction(
+                prediction_id=_prediction_id(),
+                prediction=labels[best],
+                confidence=by_label[labels[best]],
+                probabilities=by_label,
+                model_version=side.served.version,
+            )
+        )
+    return predictions
+
+
+def _prediction_id() -> str:
+    """A UUID of version 7 (RFC 9562): ids sort by time, so the log's index grows at its end."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = secrets.randbits(74)
+    value = milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random & (1 << 62) - 1
+    return str(uuid.UUID(int=value))
+
+
+def _recent(row: PredictionRecord) -> RecentPrediction:
+    return RecentPrediction(
+        prediction_id=row.id,
+        time=row.time.isoformat(),
+        text=row.text,
+        label=row.label,
+        confidence=row.confidence,
+        model_version=row.model_version,
+        role=row.role,
+    )
+
+
+def _json(body: BaseModel) -> Response:
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+def _overloaded() -> ApiError:
+    return ApiError(503, "overloaded", "Too much is waiting; try again.", RETRY_AFTER)

@@ -1,0 +1,97 @@
+"""What callers are told when something is wrong: `{"error": {"code", "message"}}` with a 4xx or 5xx, nothing else.
+
+Codes are for programs and never change; messages are for people and never repeat what the caller sent, because that
+may be personal data.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger(__name__)
+
+
+class ErrorDetail(BaseModel):
+    """`code` is for programs, `message` for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every 4xx and 5xx."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """An answer other than 2xx that the API means to give."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+
+    def response(self) -> Response:
+        """The error as an HTTP response."""
+        body = ErrorBody(error=ErrorDetail(code=self.code, message=self.message))
+        return Response(body.model_dump_json(), self.status, self.headers, "application/json")
+
+
+# pydantic's error types, for the fields of our requests; the rest are "invalid_request".
+_CODES = {
+    "string_type": "not_text",
+    "string_pattern_mismatch": "empty_text",
+    "string_too_short": "empty_text",
+    "string_too_long": "text_too_long",
+    "too_long": "too_many_texts",
+    "too_short": "no_texts",
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "model_type": "not_an_object",
+}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def from_validation(error: ValidationError) -> ApiError:
+    """The first thing that is wrong with a body: 400 when it is no JSON, else 422."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return ApiError(400, "invalid_json", "The body is not valid JSON in UTF-8.")
+    # An unknown field's name is the caller's own text: it is not repeated.
+    known = first["loc"] and first["type"] != "extra_forbidden"
+    where = ".".join(str(part) for part in first["loc"]) if known else "The body"
+    message = "Unknown field" if first["type"] == "extra_forbidden" else first["msg"]
+    return ApiError(422, _CODES.get(first["type"], "invalid_request"), f"{where}: {message}.")
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of `app` the one shape."""
+    app.exception_handler(ApiError)(_api_error)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_query_error)
+    app.exception_handler(Exception)(_unexpected)
+
+
+async def _api_error(_: Request, error: ApiError) -> Response:
+    return error.response()
+
+
+async def _http_error(_: Request, error: HTTPException) -> Response:
+    code = _HTTP_CODES.get(error.status_code, "http_error")
+    return ApiError(error.status_code, code, f"{error.detail}.", error.headers).response()
+
+
+async def _query_error(_: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    return ApiError(422, "invalid_request", f"{first['loc'][-1]}: {first['msg']}.").response()
+
+
+async def _unexpected(_: Request, __: Exception) -> Response:
+    return ApiError(500, "internal_error", "The server failed; its log says why.").response()

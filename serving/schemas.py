@@ -1,0 +1,144 @@
+"""The bodies of requests and responses; /docs is made from them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+from serving.settings import ServingSettings
+
+Role = Literal["champion", "shadow", "canary"]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class PredictRequest(_Request):
+    """One text."""
+
+    text: str
+
+
+class PredictBatchRequest(_Request):
+    """Several texts, scored in one go."""
+
+    texts: list[str]
+
+
+class FeedbackRequest(_Request):
+    """The label a person says is right for an earlier prediction."""
+
+    prediction_id: str = Field(min_length=1, max_length=64)
+    label: str = Field(min_length=1, max_length=100)
+
+
+class Requests:
+    """The request models with this server's limits."""
+
+    def __init__(self, settings: ServingSettings) -> None:
+        text = Annotated[str, StringConstraints(pattern=r"\S", max_length=settings.max_text_chars)]
+        texts = Annotated[list[text], Field(min_length=1, max_length=settings.max_batch)]
+        self.predict = create_model("PredictRequest", __base__=PredictRequest, text=(text, ...))
+        self.predict_batch = create_model("PredictBatchRequest", __base__=PredictBatchRequest, texts=(texts, ...))
+        self.feedback = FeedbackRequest
+
+
+class Prediction(_Response):
+    """The most probable label and the probability of every label."""
+
+    prediction_id: str
+    prediction: str
+    confidence: float
+    probabilities: dict[str, float]
+    model_version: str
+
+
+class PredictionList(_Response):
+    """One prediction per text, in order."""
+
+    predictions: list[Prediction]
+
+
+class FeedbackAccepted(_Response):
+    """The feedback was noted."""
+
+    prediction_id: str
+    label: str
+
+
+class WordWeight(_Response):
+    """A word and what it adds to the log-odds of the predicted label."""
+
+    word: str
+    weight: float
+
+
+class Explanation(_Response):
+    """Which words pushed the prediction there, in the order of the text."""
+
+    prediction: str
+    confidence: float
+    words: list[WordWeight]
+
+
+class Model(_Response):
+    """What is served: version, evidence, labels, normaliser."""
+
+    model_name: str
+    version: str
+    kind: str
+    digest: str
+    labels: list[str]
+    normaliser: dict[str, Any]
+    metrics: dict[str, float]
+    data_digest: str | None
+    git_commit: str | None
+    card: str
+    limits: dict[str, int]
+
+
+class RecentPrediction(_Response):
+    """A row of the prediction log; its text is masked."""
+
+    prediction_id: str
+    time: str
+    text: str
+    label: str
+    confidence: float
+    model_version: str
+    role: Role
+
+
+class RecentPredictions(_Response):
+    """The newest first."""
+
+    predictions: list[RecentPrediction]
+
+
+class SideOfTraffic(_Response):
+    """One model's last requests."""
+
+    version: str
+    requests: int
+    error_rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    labels: dict[str, int]
+
+
+class TrafficReport(_Response):
+    """Champion against candidate over the last requests of each; `agreement` is known in shadow mode only."""
+
+    mode: Literal["off", "shadow", "canary"]
+    state: Literal["off", "shadowing", "live", "fallen_back"]
+    reason: str | None
+    share: float
+    champion: SideOfTraffic
+    candidate: SideOfTraffic | None
+    agreement: float | None
+    compared: int
+    dropped: int

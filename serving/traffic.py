@@ -1,0 +1,299 @@
+"""Champion and candidate: who answers a request, what is scored on the side, and when a canary is taken back.
+
+Shadow: the champion answers everything; the candidate scores the same texts afterwards. Canary: the candidate answers
+the callers whose key hashes below the share, always the same ones, until its errors or its latency breach the limits;
+from then on, until the server starts again, the champion answers everything.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sentiment.errors import SentimentError
+from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.folder import folder_digest, load_classifier
+from serving.batching import InferenceError, MicroBatcher, QueueFullError
+from serving.metrics import CANARY_STATES, Metrics
+from serving.schemas import Role, SideOfTraffic, TrafficReport
+from serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+SERVED = "served.json"
+WARM_UP = ("다시 보고 싶은 영화", "Not worth the money, sadly.")
+JUDGE_EVERY = 10
+JITTER_MS = 10.0  # what a busy machine adds now and then; no ratio of two quick models' p95 says anything below it
+State = Literal["off", "shadowing", "live", "fallen_back"]
+
+
+class Served(BaseModel):
+    """`served.json`, beside the model folder: what the deploy pipeline knew about this version."""
+
+    model_config = ConfigDict(protected_namespaces=(), extra="ignore")
+
+    model_name: str = "sentiment"
+    version: str = "unknown"
+    data_digest: str | None = None
+    git_commit: str | None = None
+    metrics: dict[str, float] = {}
+    card: str = ""
+
+
+@dataclass
+class Side:
+    """A loaded model and its last requests."""
+
+    classifier: TextClassifier
+    served: Served
+    digest: str
+    batcher: MicroBatcher
+    outcomes: deque[tuple[bool, float]]  # whether it answered, and in how many seconds
+    labels: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def load(cls, folder: Path, settings: ServingSettings, on_batch: Callable[[int], None]) -> Self:
+        """Load, verify and warm up a model folder. Raises SentimentError when it cannot serve."""
+        classifier = load_classifier(folder)
+        if classifier.kind == "onnx":
+            from sentiment.models.onnx import OnnxClassifier
+
+            if isinstance(classifier, OnnxClassifier):
+                classifier.threads = 1  # a batch on several cores costs more in all than several batches on one each
+        classifier.predict_proba(WARM_UP)
+        return cls(
+            classifier,
+            read_served(folder.parent / SERVED),
+            folder_digest(folder),
+            MicroBatcher(
+                classifier.predict_proba,
+                batch_texts=settings.batch_texts,
+                queue_texts=settings.queue_texts,
+                threads=settings.threads,
+                on_batch=on_batch,
+            ),
+            deque(maxlen=settings.canary_window),
+        )
+
+    async def score(self, texts: Sequence[str]) -> Probabilities:
+        """Score, and remember how it went."""
+        start = time.perf_counter()
+        answered = False
+        try:
+            probabilities = await self.batcher.score(texts)
+            answered = True
+        finally:
+            self.outcomes.append((answered, time.perf_counter() - start))
+        return probabilities
+
+    def report(self) -> SideOfTraffic:
+        """The last requests in figures."""
+        p50, p95 = self.latency_ms(50), self.latency_ms(95)
+        return SideOfTraffic(
+            version=self.served.version,
+            requests=len(self.outcomes),
+            error_rate=self.error_rate(),
+            p50_ms=p50,
+            p95_ms=p95,
+            labels=dict(self.labels),
+        )
+
+    def error_rate(self) -> float:
+        """The share of the last requests that failed."""
+        return sum(not answered for answered, _ in self.outcomes) / max(1, len(self.outcomes))
+
+    def latency_ms(self, percentile: float) -> float | None:
+        """Of the last answered requests; None before the first."""
+        seconds = [taken for answered, taken in self.outcomes if answered]
+        return 1_000 * float(np.percentile(seconds, percentile)) if seconds else None
+
+
+def read_served(path: Path) -> Served:
+    """What stands beside a model folder; version "unknown" when nothing does."""
+    return Served.model_validate(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Served()
+
+
+class Scored(NamedTuple):
+    """An answer and whose it is."""
+
+    probabilities: Probabilities
+    side: Side
+    role: Role
+
+
+class ShadowScored(NamedTuple):
+    """What the candidate said about texts the champion answered."""
+
+    texts: Sequence[str]
+    probabilities: Probabilities
+    side: Side
+    seconds: float
+
+
+class Traffic:
+    """Sends texts to the champion or the candidate. `on_shadow` is told of every text scored on the side."""
+
+    def __init__(
+        self,
+        settings: ServingSettings,
+        metrics: Metrics,
+        champion: Side,
+        candidate: Side | None,
+        on_shadow: Callable[[ShadowScored], None],
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.champion = champion
+        self.candidate = candidate
+        self.on_shadow = on_shadow
+        self.reason: str | None = None
+        self._judged = 0
+        self._agreed = self._compared = self._dropped = 0
+        self._shadows: set[asyncio.Task[None]] = set()
+        self._stack = AsyncExitStack()
+        starts: dict[str, State] = {"off": "off", "shadow": "shadowing", "canary": "live"}
+        self._enter(starts[settings.traffic])
+
+    @classmethod
+    def load(cls, settings: ServingSettings, metrics: Metrics, on_shadow: Callable[[ShadowScored], None]) -> Self:
+        """Load the folders that the settings name.
+
+        Raises SentimentError when a folder cannot serve, is missing, or the two models have different labels.
+        """
+        champion = Side.load(settings.model_dir, settings, metrics.batch_size.observe)
+        if settings.traffic == "off":
+            return cls(settings, metrics, champion, None, on_shadow)
+        if settings.candidate_dir is None:
+            raise SentimentError(
+                f"Traffic is {settings.traffic!r}, but there is no candidate.", "Set SENTIMENT_CANDIDATE_DIR."
+            )
+        candidate = Side.load(settings.candidate_dir, settings, metrics.batch_size.observe)
+        if candidate.classifier.labels != champion.classifier.labels:
+            raise SentimentError(
+                f"The candidate's labels {candidate.classifier.labels} are not the champion's.",
+                "Train it on the same labels.",
+            )
+        return cls(settings, metrics, champion, candidate, on_shadow)
+
+    async def __aenter__(self) -> Self:
+        for side in (self.champion, self.candidate):
+            if side is not None:
+                await self._stack.enter_async_context(side.batcher)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._shadows:
+            await asyncio.wait(self._shadows)
+        await self._stack.aclose()
+
+    async def score(self, texts: Sequence[str], caller: str) -> Scored:
+        """Answer `texts` for `caller`.
+
+        What the canary fails to answer, the champion answers. Raises QueueFullError and InferenceError.
+        """
+        if self.candidate and self.state == "live" and in_share(caller, self.settings.canary_share):
+            try:
+                return self._count(Scored(await self.candidate.score(texts), self.candidate, "canary"))
+            except (QueueFullError, InferenceError):
+                logger.warning("The canary failed; the champion answers.", exc_info=True)
+            finally:
+                self._judge()
+        scored = self._count(Scored(await self.champion.score(texts), self.champion, "champion"))
+        if self.candidate and self.state == "shadowing":
+            task = asyncio.create_task(self._shadow(self.candidate, texts, scored.probabilities))
+            self._shadows.add(task)
+            task.add_done_callback(self._shadows.discard)
+        return scored
+
+    def depth(self) -> int:
+        """Texts that wait for a model."""
+        return self.champion.batcher.depth + (self.candidate.batcher.depth if self.candidate else 0)
+
+    def report(self) -> TrafficReport:
+        """Champion and candidate side by side."""
+        return TrafficReport(
+            mode=self.settings.traffic,
+            state=self.state,
+            reason=self.reason,
+            share=self.settings.canary_share if self.state == "live" else 0.0,
+            champion=self.champion.report(),
+            candidate=self.candidate.report() if self.candidate else None,
+            agreement=self._agreed / self._compared if self._compared else None,
+            compared=self._compared,
+            dropped=self._dropped,
+        )
+
+    async def _shadow(self, candidate: Side, texts: Sequence[str], answered: Probabilities) -> None:
+        start = time.perf_counter()
+        try:
+            scored = self._count(Scored(await candidate.score(texts), candidate, "shadow"))
+        except QueueFullError:
+            self._dropped += len(texts)
+            self.metrics.shadow_dropped.inc(len(texts))
+            return
+        except InferenceError:
+            logger.warning("The shadow failed.", exc_info=True)
+            return
+        self._compared += len(texts)
+        self._agreed += int((scored.probabilities.argmax(axis=1) == answered.argmax(axis=1)).sum())
+        self.on_shadow(ShadowScored(texts, scored.probabilities, candidate, time.perf_counter() - start))
+
+    def _count(self, scored: Scored) -> Scored:
+        labels = scored.side.classifier.labels
+        for best, confidence in zip(
+            scored.probabilities.argmax(axis=1).tolist(), scored.probabilities.max(axis=1).tolist(), strict=True
+        ):
+            scored.side.labels[labels[best]] += 1
+            self.metrics.predictions_of(labels[best], scored.side.served.version, scored.role).inc()
+            if scored.role == "champion":
+                self.metrics.confidence_of(labels[best]).observe(confidence)
+        return scored
+
+    def _judge(self) -> None:
+        self._judged += 1
+        if self.state != "live" or self._judged % JUDGE_EVERY or self.candidate is None:
+            return
+        reason = breach(self.champion, self.candidate, self.settings)
+        if reason:
+            self.reason = reason
+            self._enter("fallen_back")
+            logger.error("The canary %s is taken back: %s", self.candidate.served.version, reason)
+
+    def _enter(self, state: State) -> None:
+        self.state: State = state
+        self.metrics.canary_state.set(CANARY_STATES[state])
+
+
+def in_share(caller: str, share: float) -> bool:
+    """Whether `caller` belongs to the share: the same answer every time, on every replica."""
+    digest = hashlib.blake2b(caller.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) < share * 2**64
+
+
+def breach(champion: Side, canary: Side, settings: ServingSettings) -> str | None:
+    """Why the canary must not go on, or None. Too few requests on either side are no reason."""
+    if len(canary.outcomes) < settings.canary_min_requests:
+        return None
+    if canary.error_rate() > settings.canary_max_error_rate:
+        return f"{canary.error_rate():.1%} of its requests failed; {settings.canary_max_error_rate:.1%} are allowed."
+    if len(champion.outcomes) < settings.canary_min_requests:
+        return None
+    ours, theirs = canary.latency_ms(95), champion.latency_ms(95)
+    if ours and theirs and ours > settings.canary_max_latency_ratio * theirs + JITTER_MS:
+        return f"Its p95 is {ours:.1f} ms against {theirs:.1f} ms of the champion."
+    return None
+
+
+def as_mapping(labels: Sequence[str], row: Any) -> dict[str, float]:
+    """A row of probabilities by label."""
+    return dict(zip(labels, row.tolist(), strict=True))

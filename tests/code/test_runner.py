@@ -1,0 +1,31 @@
+"""Failures of steps that ran elsewhere come back as the errors they were."""
+
+import traceback
+
+import pytest
+
+from pipelines.runner import error_of
+from sentiment.errors import DataError, SentimentError, StackError
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [DataError("No rows.", "Give some."), StackError("It ended.\nTraceback (most recent call last):\n  x\nE: y")],
+)
+def test_our_errors_keep_their_kind_and_their_whole_message(raised: SentimentError) -> None:
+    try:
+        raise raised
+    except SentimentError:
+        error = error_of("load_reviews", traceback.format_exc())
+    assert type(error) is type(raised)
+    assert str(error) == str(raised)
+
+
+def test_any_other_error_names_its_step_and_is_masked() -> None:
+    try:
+        raise ValueError("cannot read the row of kim@example.com")
+    except ValueError:
+        error = error_of("load_reviews", traceback.format_exc())
+    assert error.exit_code == 1
+    assert "load_reviews" in str(error)
+    assert "[EMAIL]" in str(error)

@@ -1,0 +1,242 @@
+import re
+import uuid
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sentiment.data.reviews import Reviews
+from sentiment.models.folder import load_classifier
+from sentiment.predictor import Predictor
+
+TEXT = "정말 재미있게 봤어요. 다시 보고 싶은 영화!"
+
+
+@pytest.fixture
+def client(server):
+    with server.client() as client:
+        yield client
+
+
+def test_a_text_gets_a_prediction(client):
+    answer = client.post("/predict", json={"text": TEXT})
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body.keys() == {"prediction_id", "prediction", "confidence", "probabilities", "model_version"}
+    assert body["prediction"] == "positive"
+    assert body["confidence"] == body["probabilities"]["positive"] == max(body["probabilities"].values())
+    assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    assert body["model_version"] == "7"
+    assert uuid.UUID(body["prediction_id"]).version == 7
+
+
+@pytest.mark.parametrize("form", [{"files": {"text": (None, TEXT)}}, {"data": {"text": TEXT}}], ids=["-F", "-d"])
+def test_a_form_field_gets_the_same_prediction(client, form):
+    by_json, by_form = client.post("/predict", json={"text": TEXT}), client.post("/predict", **form)
+
+    assert by_form.status_code == 200
+    assert by_form.json()["probabilities"] == by_json.json()["probabilities"]
+
+
+def test_http_and_python_agree_on_a_thousand_texts(client, model_dir, reviews: Reviews):
+    texts = reviews.texts[:1000]
+    assert len(texts) == 1000
+    expected = Predictor.load(model_dir).predict(texts, return_probs=True)
+
+    answered = [
+        prediction
+        for start in range(0, len(texts), 250)
+        for prediction in client.post("/predict_batch", json={"texts": texts[start : start + 250]}).json()[
+            "predictions"
+        ]
+    ]
+
+    assert [each["prediction"] for each in answered] == [each["label"] for each in expected]
+    for ours, theirs in zip(answered, expected, strict=True):
+        assert ours["probabilities"] == pytest.approx(theirs["probs"], abs=1e-6)
+
+
+def test_a_batch_keeps_the_order_and_names_every_prediction(client):
+    texts = [TEXT, "돈이 아까워요. 최악입니다.", TEXT]
+
+    predictions = client.post("/predict_batch", json={"texts": texts}).json()["predictions"]
+
+    assert [each["prediction"] for each in predictions] == ["positive", "negative", "positive"]
+    assert len({each["prediction_id"] for each in predictions}) == 3
+
+
+def test_the_explanation_adds_up_to_what_the_model_says(client, model_dir):
+    classifier = load_classifier(model_dir)
+
+    body = client.post("/explain", json={"text": TEXT}).json()
+
+    assert [each["word"] for each in body["words"]] == TEXT.split()
+    assert [each["weight"] for each in body["words"]] == pytest.approx([each[1] for each in classifier.explain(TEXT)])
+    assert body["prediction"] == "positive"
+
+
+def test_feedback_is_taken_for_a_prediction_just_made(client):
+    prediction = client.post("/predict", json={"text": TEXT}).json()["prediction_id"]
+
+    answer = client.post("/feedback", json={"prediction_id": prediction, "label": "negative"})
+
+    assert answer.status_code == 200
+    assert answer.json() == {"prediction_id": prediction, "label": "negative"}
+
+
+def test_the_model_tells_its_card(client, model_dir):
+    card = client.get("/model").json()
+
+    assert (card["version"], card["kind"], card["labels"]) == ("7", "linear", list(load_classifier(model_dir).labels))
+    assert card["normaliser"] == {"version": "1", "max_repeat": 3}
+    assert card["metrics"]["macro_f1"] == 0.81
+    assert card["git_commit"] == "1" * 40
+
+
+def test_recent_traffic_is_masked(client):
+    made = client.post("/predict", json={"text": "좋아요 hong@example.com 010-1234-5678"}).json()
+
+    rows = client.get("/recent", params={"limit": 5}).json()["predictions"]
+    summary = client.get("/summary", params={"hours": 1}).json()
+
+    (row,) = [each for each in rows if each["prediction_id"] == made["prediction_id"]]
+    assert row["text"] == "좋아요 [EMAIL] [PHONE]"
+    assert (row["label"], row["role"]) == (made["prediction"], "champion")
+    assert summary["total"] >= 1
+
+
+def test_metrics_count_what_was_asked(client):
+    def total(name: str, **labels: str) -> float:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+    before = total("sentiment_requests_total", endpoint="/predict", status="200")
+    scored = total("sentiment_predictions_total", label="positive", model_version="7", role="champion")
+
+    client.post("/predict", json={"text": TEXT})
+
+    assert total("sentiment_requests_total", endpoint="/predict", status="200") == before + 1
+    assert total("sentiment_predictions_total", label="positive", model_version="7", role="champion") == scored + 1
+    names = set(re.findall(r"^# TYPE (\S+)", client.get("/metrics").text, re.MULTILINE))
+    assert names >= {
+        "sentiment_requests_total",
+        "sentiment_request_seconds",
+        "sentiment_batch_size",
+        "sentiment_queue_depth",
+        "sentiment_predictions_total",
+        "sentiment_confidence",
+        "sentiment_log_lag_seconds",
+        "sentiment_log_depth",
+        "sentiment_log_dropped_total",
+        "sentiment_log_spooled_total",
+        "sentiment_canary_state",
+    }
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_answer(client, path):
+    assert client.get(path).status_code == 200
+
+
+BAD_BODIES = [
+    (400, "invalid_json", b""),
+    (400, "invalid_json", b"{"),
+    (400, "invalid_json", b'{"text": "\xff"}'),
+    (400, "invalid_json", b'{"text": "\\ud800"}'),
+    (400, "invalid_json", b'{"text": ' + b"[" * 100_000),
+    (422, "not_an_object", b"[]"),
+    (422, "missing_field", b"{}"),
+    (422, "not_text", b'{"text": 1e999}'),
+    (422, "not_text", b'{"text": null}'),
+    (422, "not_text", b'{"text": ["a"]}'),
+    (422, "empty_text", b'{"text": ""}'),
+    (422, "empty_text", b'{"text": " \\n\\t\\u3000"}'),
+    (422, "text_too_long", b'{"text": "' + b"a" * 5_001 + b'"}'),
+    (422, "unknown_field", b'{"text": "a", "x": 1}'),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "body"), BAD_BODIES)
+def test_a_bad_body_is_refused_in_one_shape(client, status, code, body):
+    answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, code_of(answer)) == (status, code)
+
+
+def test_other_refusals_have_the_same_shape(client):
+    texts = {"texts": ["좋아요"] * 257}
+    boundary = {"Content-Type": "multipart/form-data; boundary=x"}
+    refusals = [
+        (415, "unsupported_media_type", client.post("/predict", content=b"hi", headers={"Content-Type": "text/plain"})),
+        (422, "too_many_texts", client.post("/predict_batch", json=texts)),
+        (422, "no_texts", client.post("/predict_batch", json={"texts": []})),
+        (409, "unknown_label", client.post("/feedback", json={"prediction_id": "x", "label": "great"})),
+        (404, "unknown_prediction", client.post("/feedback", json={"prediction_id": "x", "label": "positive"})),
+        (404, "not_found", client.get("/nothing/here")),
+        (405, "method_not_allowed", client.get("/predict")),
+        (400, "invalid_form", client.post("/predict", content=b"--y\r\n", headers=boundary)),
+        (422, "repeated_field", client.post("/predict", content=b"text=a&text=b", headers=FORM)),
+        (400, "invalid_form", client.post("/predict", files={"text": ("a.txt", b"x")})),
+        (422, "invalid_request", client.get("/recent", params={"limit": 0})),
+    ]
+    for status, code, answer in refusals:
+        assert (answer.status_code, code_of(answer)) == (status, code), answer.text
+    assert client.get("/predict").headers["allow"] == "POST"
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["content-length", "chunked"])
+def test_a_body_over_the_limit_is_not_read_to_its_end(client, declared):
+    sent = 0
+
+    def chunks():
+        nonlocal sent
+        for _ in range(200):
+            sent += 1
+            yield b" " * 2**20
+
+    headers = {"Content-Type": "application/json"} | ({"Content-Length": str(200 * 2**20)} if declared else {})
+    try:
+        answer = client.post("/predict", content=chunks(), headers=headers)
+    except httpx.WriteError:  # the server answered and closed while we still sent
+        pass
+    else:
+        assert (answer.status_code, code_of(answer)) == (413, "body_too_large")
+    assert sent < 100
+    assert client.post("/predict", json={"text": TEXT}).status_code == 200
+
+
+def test_an_api_key_is_asked_for_where_it_is_set(start_server):
+    key = "a-long-enough-secret"
+    with start_server(SENTIMENT_API_KEY=key) as server, server.client() as client:
+        body = {"json": {"text": TEXT}}
+        assert code_of(client.post("/predict", **body)) == "unauthorized"
+        assert client.post("/predict", **body, headers={"X-API-Key": "wrong"}).status_code == 401
+        assert client.get("/recent", headers={"Authorization": "Bearer " + key + "x"}).status_code == 401
+        assert client.get("/recent", headers={b"X-API-Key": b"\xff\xfe"}).status_code == 401
+        assert client.post("/predict", **body, headers={"X-API-Key": key}).status_code == 200
+        assert client.get("/recent", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        for path in ("/", "/docs", "/livez", "/readyz", "/metrics", "/openapi.json"):
+            assert client.get(path).status_code == 200
+        assert key not in server.log.read_text()
+
+
+def test_pages_come_with_a_policy_that_knows_no_other_origin(client):
+    for path in ("/", "/docs"):
+        answer = client.get(path)
+        assert "http" not in answer.headers["content-security-policy"]
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
+
+
+def code_of(answer: httpx.Response) -> str:
+    body = answer.json()
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"code", "message"}
+    assert "Traceback" not in answer.text
+    return body["error"]["code"]

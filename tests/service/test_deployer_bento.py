@@ -1,0 +1,100 @@
+"""The Bento: small, labelled, and able to serve without the packages that train."""
+
+import ast
+import json
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serving.bento import BentoModel, build_bento, requirements
+
+TRAINING = ("torch", "transformers", "zenml", "mlflow", "sklearn", "datasets", "evidently", "matplotlib", "pandas")
+LABELS = {"data_digest": "d", "git_commit": "c"}
+SERVED = {**LABELS, "model_name": "sentiment", "version": "3", "metrics": {}, "card": "# A"}
+
+
+@pytest.fixture(scope="module")
+def bento(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = BentoModel(model_dir, "linear", SERVED)
+    labels = {**LABELS, "model_version": "3"}
+    return build_bento(
+        tmp_path_factory.mktemp("bento"), model, model._replace(served={}), bento_version="v3-1", labels=labels
+    )
+
+
+def test_labels_and_served_json(bento: Path) -> None:
+    described = yaml.safe_load((bento / "bento.yaml").read_text(encoding="utf-8"))
+    assert described["labels"] == {**LABELS, "model_version": "3"}
+    assert json.loads((bento / "src/served.json").read_text(encoding="utf-8")) == SERVED
+    assert (bento / "src/candidate/model/manifest.json").is_file()
+
+
+def test_it_holds_the_code_that_predicts_and_no_other(bento: Path) -> None:
+    code = {path.relative_to(bento / "src").as_posix() for path in (bento / "src").rglob("*.py")}
+    assert "serving/service.py" in code
+    assert not {name for name in code if name.split("/")[0] not in ("serving", "sentiment")}
+    assert sum((bento / "src" / name).stat().st_size for name in code) < 500_000
+    assert not {name for name in code if "registry" in name or "training" in name or "bento.py" in name}
+
+
+@pytest.mark.parametrize("kinds", [{"linear"}, {"onnx"}])
+def test_requirements_of_the_small_kinds_carry_no_training_package(kinds: set[str]) -> None:
+    names = {each.partition("==")[0] for each in requirements(kinds)}
+    assert names.isdisjoint({"torch", "transformers", "zenml", "mlflow", "datasets"})
+
+
+def test_every_package_its_code_imports_is_required(bento: Path) -> None:
+    distributions = packages_distributions()
+    required = {each.partition("==")[0].lower().replace("_", "-") for each in requirements({"linear"})}
+    # What is imported inside functions belongs to training or to other kinds.
+    for path in (bento / "src").rglob("*.py"):
+        for module in _imported(path):
+            if module in sys.stdlib_module_names or module in ("sentiment", "serving"):
+                continue
+            names = {name.lower().replace("_", "-") for name in distributions.get(module, [module])}
+            assert names & (required | {"starlette", "opentelemetry-api"}), f"{path}: {module}"
+
+
+def _imported(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module.partition(".")[0])
+    return modules
+
+
+def test_the_service_starts_and_predicts_without_training_packages(bento: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {TRAINING!r}:
+            raise ModuleNotFoundError(f"blocked: {{name}}", name=name)
+sys.meta_path.insert(0, Blocked())
+import bentoml
+service = bentoml.load({str(bento)!r}, standalone_load=True)
+from starlette.testclient import TestClient
+with TestClient(service.to_asgi(is_main=True)) as client:
+    print(client.post("/predict", json={{"text": "정말 재밌어요 강력 추천합니다"}}).text)
+import sentiment
+print(sentiment.__file__)
+"""
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={"PATH": "/usr/bin:/bin", "SENTIMENT_HOME": str(tmp_path), "BENTOML_HOME": str(tmp_path / "bentoml")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    answer, where = result.stdout.strip().splitlines()[-2:]
+    assert json.loads(answer)["prediction"] == "positive"
+    assert json.loads(answer)["model_version"] == "3"
+    assert where == str(bento / "src/sentiment/__init__.py")
