@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -215,14 +215,11 @@ def running(server: Server, port: int, log: Path) -> Iterator[psutil.Process]:
                 time.sleep(0.2)
         yield psutil.Process(process.pid)
     finally:
-        try:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(15)
-        except ProcessLookupError:
-            pass  # it has ended by itself
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(5)
+        for end in (signal.SIGTERM, signal.SIGKILL):  # the second for children that outlive the first: mlflow's do
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, end)
+                process.wait(15)
+        time.sleep(0.5)
 
 
 def measure(  # noqa: PLR0917
