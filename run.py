@@ -388,6 +388,8 @@ def _user() -> str:
 def main() -> None:
     """Run the command line; an expected failure ends in one sentence and its exit code."""
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
+    # Threads that wait for one another sleep: spinning triples torch's CPU time on a machine that is also used.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

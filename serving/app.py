@@ -5,6 +5,7 @@ reading, and the one error shape holds for everything. FastAPI routes, and write
 """
 
 import asyncio
+import gc
 import hashlib
 import logging
 import secrets
@@ -249,6 +250,8 @@ class Server:
         self.metrics.watch("sentiment_log_dropped_total", "Rows that were lost.", lambda: self.log.dropped)
         self.metrics.watch("sentiment_log_spooled_total", "Rows that waited on disk.", lambda: self.log.spooled)
         self.log.start()
+        # What is loaded by now stays. Unfrozen, every full collection walks it, and all requests wait meanwhile.
+        gc.freeze()
         try:
             async with self.traffic:
                 yield

@@ -1,6 +1,6 @@
-"""Texts as token ids in one flat array, and the batches of similar length that keep padding small."""
+"""Texts as token ids in one flat array."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,3 @@ def pad(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, torch.Te
     if "labels" in rows[0]:
         batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
     return batch
-
-
-def batches_by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Indices of rows, longest first, in batches of at most `tokens` padded tokens (at least one row each)."""
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    start = 0
-    while start < len(order):
-        size = max(1, tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size

@@ -13,8 +13,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from sentiment.data.normalise import TextNormaliser
 from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.batches import batches_by_length
 from sentiment.models.folder import read_identity, write_identity, write_manifest
-from sentiment.models.tokenised import TokenisedTexts, batches_by_length, pad
+from sentiment.models.tokenised import TokenisedTexts, pad
 
 # Padded tokens of one forward pass: enough to keep a GPU busy, little enough for a processor's memory.
 BATCH_TOKENS = 8_192

@@ -19,13 +19,14 @@ from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
+from sentiment.models.batches import batches_by_length
 from sentiment.models.checkpoints import last_checkpoint
 from sentiment.models.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
 from sentiment.models.distil import training_targets
 from sentiment.models.finetune import freeze, train_transformer
 from sentiment.models.folder import load_classifier, write_manifest
 from sentiment.models.subwords import ResegmentedTexts
-from sentiment.models.tokenised import TokenisedTexts, batches_by_length
+from sentiment.models.tokenised import TokenisedTexts
 from sentiment.models.transformer import TransformerClassifier
 
 LABELS = ("negative", "positive")
