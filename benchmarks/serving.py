@@ -3,12 +3,12 @@
 python benchmarks/serving.py --data DIR                          # all shapes
 python benchmarks/serving.py --shapes compact --seconds 4        # one, on the bundled sample
 
-DIR holds NSMC's ratings_test.txt. `ours` is `bentoml serve` with the prediction log on; `fastapi + onnx` calls the very
-same model in an endpoint of three lines, without log, metrics, limits or batching; `mlflow` is `mlflow models serve`
+DIR holds NSMC's ratings_test.txt. `ours` is `bentoml serve` with the prediction log on; `fastapi` calls the very same
+model in an endpoint of three lines, without log, metrics, limits or batching; `mlflow` is `mlflow models serve`
 around the same model; `pipeline` is FastAPI and transformers.pipeline padded to 128 tokens. Shapes: base (BERT, 12
-layers of 768), compact (2 of 256), both with random weights and int8, and linear. Every server computes with one
-thread. The load is closed: each client sends its next request when the last is answered. Processor time is that of the
-server's whole process tree.
+layers of 768), compact (2 of 256), both with random weights and int8, and linear. Every call of a model computes with
+one thread. The load is closed: each client sends its next request when the last is answered. Processor time is that of
+the server's whole process tree.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ sys.path[0] = str(ROOT)  # in place of this folder, in which `serving` would be 
 CLIENTS = (1, 8, 32)
 PADDED_TOKENS = 128
 SECONDS_TO_START = 90
+WARM_UP_SECONDS = 3  # until imports, migrations and the first full batches are behind every server
 SHAPES = {"base": (12, 768, 30_000), "compact": (2, 256, 16_000)}  # layers, width, vocabulary
 
 MLFLOW_MODEL = """
@@ -60,6 +61,7 @@ class Server:
     """A way to serve: how it is started and asked."""
 
     name: str
+    port: int
     command: Sequence[str | Path]
     path: str
     body: Callable[[str], Any]
@@ -164,7 +166,7 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
     return into / "model", into / "transformer"
 
 
-def servers(model: Path, transformer: Path | None, work: Path, port: int) -> list[Server]:
+def servers(model: Path, transformer: Path | None, work: Path) -> list[Server]:
     import mlflow
 
     code = work / "mlflow_model.py"
@@ -173,30 +175,53 @@ def servers(model: Path, transformer: Path | None, work: Path, port: int) -> lis
         work / "mlflow", python_model=str(code), artifacts={"model": str(model)}, pip_requirements=[]
     )
     binaries = Path(sys.executable).parent
-    me = [sys.executable, __file__]
+    me: list[str | Path] = [sys.executable, __file__, "--peer"]
     home = {"BENTOML_HOME": str(work / "bentoml"), "BENTOML_DO_NOT_TRACK": "1", "SENTIMENT_HOME": str(work / "home")}
-    serve = [binaries / "bentoml", "serve", "serving.service:Sentiment", "--host", "127.0.0.1", "--port", str(port)]
-    mlflow_serve = [binaries / "mlflow", "models", "serve", "--model-uri", work / "mlflow", "--env-manager", "local"]
-    text = {"body": lambda text: {"text": text}, "path": "/predict"}
+    serve: list[str | Path] = [
+        binaries / "bentoml",
+        "serve",
+        "serving.service:Sentiment",
+        "--host",
+        "127.0.0.1",
+        "--port",
+    ]
+    mlflow_serve: list[str | Path] = [
+        binaries / "mlflow",
+        "models",
+        "serve",
+        "--model-uri",
+        work / "mlflow",
+        "--env-manager",
+        "local",
+    ]
+    mlflow_options = ["--host", "127.0.0.1", "--workers", "1", "--port"]
+
+    def server(name: str, command: Sequence[str | Path], **environment: str) -> Server:
+        port = free_port()
+        return Server(name, port, [*command, str(port)], "/predict", lambda text: {"text": text}, environment)
+
     found = [
-        Server("ours", serve, environment={**home, "SENTIMENT_MODEL_DIR": str(model)}, **text),
-        Server("fastapi + onnx", [*me, "--peer", "model", model, str(port)], environment={}, **text),
-        Server(
-            "mlflow",
-            [*mlflow_serve, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-            "/invocations",
-            lambda text: {"dataframe_split": {"columns": ["text"], "data": [[text]]}},
-            {},
+        server("ours", serve, **home, SENTIMENT_MODEL_DIR=str(model)),
+        server("fastapi", [*me, "model", model]),
+        replace(
+            server("mlflow", [*mlflow_serve, *mlflow_options]),
+            path="/invocations",
+            body=lambda text: {"dataframe_split": {"columns": ["text"], "data": [[text]]}},
         ),
     ]
     if transformer:
-        command = [*me, "--peer", "pipeline", transformer, str(port)]
-        found.append(Server("pipeline, padded", command, environment={}, **text))
+        found.append(server("pipeline, padded", [*me, "pipeline", transformer]))
     return found
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def running(server: Server, port: int, log: Path) -> Iterator[psutil.Process]:
+def running(server: Server, log: Path) -> Iterator[psutil.Process]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # mlflow looks for uvicorn there
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **server.environment}
     with log.open("wb") as output:
@@ -207,7 +232,7 @@ def running(server: Server, port: int, log: Path) -> Iterator[psutil.Process]:
         deadline = time.monotonic() + SECONDS_TO_START
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection(("127.0.0.1", server.port), 1).close()
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
@@ -222,26 +247,26 @@ def running(server: Server, port: int, log: Path) -> Iterator[psutil.Process]:
         time.sleep(0.5)
 
 
-def measure(  # noqa: PLR0917
-    server: Server, port: int, process: psutil.Process, texts: list[str], clients: int, limits: argparse.Namespace
+def measure(
+    server: Server, process: psutil.Process, texts: list[str], clients: int, *, seconds: float, requests: int
 ) -> Cell:
     cpu, start = cpu_seconds(process), time.perf_counter()
-    milliseconds, refused = asyncio.run(load(server, port, texts, clients, limits))
+    milliseconds, refused = asyncio.run(load(server, texts, clients, seconds, requests))
     return Cell(milliseconds, refused, time.perf_counter() - start, cpu_seconds(process) - cpu)
 
 
 async def load(
-    server: Server, port: int, texts: list[str], clients: int, limits: argparse.Namespace
+    server: Server, texts: list[str], clients: int, seconds: float, requests: int
 ) -> tuple[list[float], int]:
     milliseconds: list[float] = []
     refused = 0
     numbers = count()
-    deadline = time.perf_counter() + limits.seconds
+    deadline = time.perf_counter() + seconds
 
     async def client() -> None:
         nonlocal refused
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (number := next(numbers)) < limits.requests and time.perf_counter() < deadline:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        while (number := next(numbers)) < requests and time.perf_counter() < deadline:
             body = json.dumps(server.body(texts[number % len(texts)]), ensure_ascii=False).encode()
             head = f"POST {server.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             start = time.perf_counter()
@@ -277,16 +302,12 @@ def benchmark(shape: str, texts: list[str], limits: argparse.Namespace) -> None:
     ours: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         model, transformer = make_models(shape, texts, work)
-        for server in servers(model, transformer, work, port):
-            with running(server, port, work / "log.txt") as process:
-                warm_up = argparse.Namespace(seconds=4, requests=200)
-                measure(server, port, process, texts, 4, warm_up)
+        for server in servers(model, transformer, work):
+            with running(server, work / "log.txt") as process:
+                measure(server, process, texts, 4, seconds=WARM_UP_SECONDS, requests=limits.requests)
                 for clients in CLIENTS:
-                    cell = measure(server, port, process, texts, clients, limits)
+                    cell = measure(server, process, texts, clients, seconds=limits.seconds, requests=limits.requests)
                     ratio = cell.cpu_ms / ours.setdefault(clients, cell.cpu_ms)
                     print(
                         f"{server.name:<18}{clients:>8}{len(cell.milliseconds):>10}{cell.refused:>9}"
@@ -300,8 +321,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="The folder with ratings_test.txt; the bundled sample if not given.")
     parser.add_argument("--shapes", nargs="+", choices=[*SHAPES, "linear"], default=[*SHAPES, "linear"])
-    parser.add_argument("--seconds", type=float, default=8, help="The longest a cell may take.")
-    parser.add_argument("--requests", type=int, default=400, help="The most requests of a cell.")
+    parser.add_argument("--seconds", type=float, default=5, help="The longest a cell may take.")
+    parser.add_argument("--requests", type=int, default=10_000, help="The most requests of a cell.")
     parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peer:

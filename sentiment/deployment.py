@@ -147,7 +147,7 @@ def _ask(client: httpx.Client, text: str, classifiers: Mapping[str, TextClassifi
     except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
         raise StackError(
             f"The smoke test failed: {text!r} was not answered as it should ({type(error).__name__}: {error}).",
-            "The version before goes on serving; see the log.",
+            "The version before goes on serving.",
         ) from error
     milliseconds = 1000 * (time.perf_counter() - start)
     expected = classifier.predict_proba([text])[0]

@@ -250,7 +250,9 @@ class Server:
         self.metrics.watch("sentiment_log_dropped_total", "Rows that were lost.", lambda: self.log.dropped)
         self.metrics.watch("sentiment_log_spooled_total", "Rows that waited on disk.", lambda: self.log.spooled)
         self.log.start()
-        # What is loaded by now stays. Unfrozen, every full collection walks it, and all requests wait meanwhile.
+        # What is loaded by now stays; unfrozen, every full collection walks it while all requests wait. On a linear
+        # model with 32 clients this made it 0.36 instead of 0.60 ms of processor time a request.
+        gc.collect()
         gc.freeze()
         try:
             async with self.traffic:

@@ -56,6 +56,8 @@ PACKAGES = (
     "numpy",
     "polars",
     "prometheus-client",
+    "psycopg",
+    "psycopg-binary",
     "pydantic",
     "pydantic-settings",
     "python-multipart",

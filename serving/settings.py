@@ -18,7 +18,9 @@ def default_database_url() -> str:
 class ServingSettings(BaseSettings):
     """Read from the environment: SENTIMENT_MODEL_DIR, SENTIMENT_TRAFFIC, SENTIMENT_API_KEY and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="SENTIMENT_", frozen=True, protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="SENTIMENT_", env_ignore_empty=True, frozen=True, protected_namespaces=()
+    )
 
     model_dir: Path = Field(default=Path("model"), description="The champion's model folder; served.json lies beside.")
     candidate_dir: Path | None = Field(default=None, description="The candidate's model folder, for shadow and canary.")

@@ -61,8 +61,9 @@ class ServerProcess:
         metrics = self.folder / "metrics"
         metrics.mkdir(parents=True, exist_ok=True)
         own = {"BENTOML_HOME": str(home), "PROMETHEUS_MULTIPROC_DIR": str(metrics), "BENTOML_DO_NOT_TRACK": "true"}
-        # No PYTHONPATH: the Bento's code is meant, not the checkout's.
-        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        # The Bento's code and model are meant, not the checkout's and not another server's.
+        foreign = {"PYTHONPATH", "SENTIMENT_MODEL_DIR"}
+        inherited = {name: value for name, value in os.environ.items() if name not in foreign}
         with bind("127.0.0.1", 0) as listener, self._control() as control, (self.folder / LOG).open("wb") as log:
             numbers = [listener.fileno(), control.fileno()]
             self._child = subprocess.Popen(

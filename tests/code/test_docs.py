@@ -12,7 +12,9 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
+from sentiment.config.deploy import DeployConfig, SmokeTestConfig, TrafficConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.config.export import ExportConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.load import PROJECT
 from sentiment.config.stack import Component, Requirements, StackConfig
@@ -20,6 +22,7 @@ from sentiment.config.train import StepOptions, TrainConfig
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.normalise import TextNormaliser
 from sentiment.data.pii import mask
+from serving.settings import ServingSettings
 
 DOCUMENTED: tuple[type[BaseModel], ...] = (
     TrainConfig,
@@ -33,6 +36,10 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     GateConfig,
     StepOptions,
     TextNormaliser,
+    DeployConfig,
+    ExportConfig,
+    TrafficConfig,
+    SmokeTestConfig,
     StackConfig,
     Component,
     Requirements,
@@ -77,6 +84,16 @@ def test_every_key_is_documented_with_its_default(model: type[BaseModel]) -> Non
         else:
             default = field.get_default(call_default_factory=True)
             assert default_as_written(field, documented[name]) == default, name
+
+
+def test_every_setting_of_the_server_is_documented_with_its_default() -> None:
+    text = (PROJECT / "docs/serving.md").read_text(encoding="utf-8")
+    settings = text.partition("## Settings\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(SENTIMENT_\w+)` \| (.*?) \|", settings, re.M)
+    assert [name for name, _ in rows] == [f"SENTIMENT_{name.upper()}" for name in ServingSettings.model_fields]
+    for (name, cell), field in zip(rows, ServingSettings.model_fields.values(), strict=True):
+        if field.default_factory is None:  # else it depends on the machine, and the cell is a sentence
+            assert default_as_written(field, cell) == field.default, name
 
 
 def test_the_examples_of_cleaning_and_masking_are_what_the_code_does() -> None:

@@ -6,9 +6,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sentiment.config.load import PROJECT
+
+Result = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,25 @@ class Run:
 
     state: dict[str, str]
 
-    def __call__(self, *arguments: str, cwd: Path = PROJECT, **variables: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, cwd: Path = PROJECT, **variables: str) -> Result:
+        return self._call([sys.executable, str(PROJECT / "run.py"), *arguments], cwd, variables)
+
+    def shell(self, line: str, cwd: Path = PROJECT, **variables: str) -> Result:
+        """Run a line as a user pastes it, with the virtual environment's commands on the PATH."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return self._call(["bash", "-c", line], cwd, {"PATH": path, **variables})
+
+    def servers(self) -> list[psutil.Process]:
+        """The endpoints that were deployed and still run."""
+        return [
+            process
+            for process in psutil.process_iter(["environ"])
+            if str((process.info["environ"] or {}).get("BENTOML_HOME", "")).startswith(self.state["ZENML_CONFIG_PATH"])
+        ]
+
+    def _call(self, command: list[str], cwd: Path, variables: dict[str, str]) -> Result:
         return subprocess.run(
-            [sys.executable, str(PROJECT / "run.py"), *arguments],
+            command,
             cwd=cwd,
             env={**os.environ, **self.state, **variables},
             capture_output=True,

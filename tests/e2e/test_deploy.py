@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from benchmarks.switch import Load
@@ -32,18 +31,10 @@ def port() -> int:
 @pytest.fixture(scope="module", autouse=True)
 def no_server_is_left(run: Run) -> Iterator[None]:
     yield
-    left = _servers(run)
+    left = run.servers()
     for process in left:
         process.kill()
     assert not left
-
-
-def _servers(run: Run) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["environ"])
-        if str((process.info["environ"] or {}).get("BENTOML_HOME", "")).startswith(run.state["ZENML_CONFIG_PATH"])
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +79,7 @@ def test_a_version_that_does_not_start_costs_no_request(
     assert "Traceback" not in failed.stdout + failed.stderr
     assert load.failures == []
     assert load.versions == {"1"}
-    assert len(_servers(run)) == 1
+    assert len(run.servers()) == 1
 
 
 def test_a_new_champion_takes_over_under_load(run: Run, first: subprocess.CompletedProcess[str], port: int) -> None:
@@ -100,7 +91,7 @@ def test_a_new_champion_takes_over_under_load(run: Run, first: subprocess.Comple
     assert "after version 1" in second.stdout
     assert load.failures == []
     assert load.versions == {"1", "2"}
-    assert len(_servers(run)) == 1
+    assert len(run.servers()) == 1
 
 
 def test_roll_back_deploys_the_champion_before(run: Run, first: subprocess.CompletedProcess[str], port: int) -> None:
@@ -134,7 +125,7 @@ def test_zenml_lists_describes_stops_starts_and_deletes_it(
     assert f"http://127.0.0.1:{port}/readyz" in described
     assert "sentiment:v1-" in described
     zenml("model-deployer", "models", "stop", found)
-    assert _servers(run) == []
+    assert run.servers() == []
     zenml("model-deployer", "models", "start", found)
     assert httpx.get(f"http://127.0.0.1:{port}/model").json()["version"] == "1"
     zenml("model-deployer", "models", "delete", found)
