@@ -17,7 +17,7 @@ from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
 from sentiment.registry.tracking import database_path, require_answer, without_credentials
-from stacks.flavors import known_flavors, validated
+from stacks.flavors import import_from_project, known_flavors, validated
 
 FREE_GIGABYTES = 2
 ANSWER_SECONDS = 3
@@ -34,6 +34,7 @@ class Finding(NamedTuple):
 
 def diagnose(config: StackConfig) -> list[Finding]:
     """Every check of the stack, changing nothing: libraries, variables, folders, disk, flavors, servers, databases."""
+    import_from_project()
     components = config.enabled()
     findings = [_module(name) for name in config.requires.modules]
     findings += [_variable(name) for name in config.requires.environment]

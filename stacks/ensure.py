@@ -17,13 +17,12 @@ from zenml.enums import StackComponentType
 from zenml.models import ComponentResponse
 from zenml.stack import Flavor
 from zenml.utils.io_utils import get_global_config_directory
-from zenml.utils.source_utils import set_custom_source_root
 
-from sentiment.config.load import PROJECT, nearest
+from sentiment.config.load import nearest
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.registry.tracking import EXPERIMENT, connect, ensure_experiment
-from stacks.flavors import CUSTOM_FLAVORS, validated
+from stacks.flavors import CUSTOM_FLAVORS, import_from_project, validated
 
 
 def ensure_stack(config: StackConfig) -> str:
@@ -33,8 +32,7 @@ def ensure_stack(config: StackConfig) -> str:
 
     Raises ConfigError for a component that ZenML does not accept, StackError when the tracking server is out of reach.
     """
-    # ZenML takes the started script's folder for the root of all imports: wrong for a notebook or a test.
-    set_custom_source_root(str(PROJECT))
+    import_from_project()
     folder = Path(get_global_config_directory())
     folder.mkdir(parents=True, exist_ok=True)
     # A fresh SQLite store that two processes open at once fails in one of them ("never been migrated").

@@ -6,9 +6,9 @@ from zenml.exceptions import ZenMLBaseException
 from zenml.stack import StackComponentConfig
 from zenml.stack.flavor import Flavor
 from zenml.stack.flavor_registry import FlavorRegistry
-from zenml.utils.source_utils import load
+from zenml.utils.source_utils import load, set_custom_source_root
 
-from sentiment.config.load import nearest
+from sentiment.config.load import PROJECT, nearest
 from sentiment.config.stack import Component
 from sentiment.errors import ConfigError
 
@@ -26,6 +26,14 @@ def known_flavors(kind: StackComponentType) -> dict[str, Flavor]:
     flavors = [flavor for flavor in (flavor_class() for flavor_class in classes) if flavor.type == kind]
     custom = [load(source)() for (custom_kind, _), source in CUSTOM_FLAVORS.items() if custom_kind == kind]
     return {flavor.name: flavor for flavor in [*flavors, *custom]}
+
+
+def import_from_project() -> None:
+    """Let ZenML resolve our classes from the project's folder.
+
+    It would take the folder of the started script, which is wrong for a notebook, a test or `python -c`.
+    """
+    set_custom_source_root(str(PROJECT))
 
 
 def validated(kind: str, component: Component, config_class: type[StackComponentConfig]) -> StackComponentConfig:

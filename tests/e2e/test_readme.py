@@ -34,8 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     movies = sample.filter((pl.col("language") == "ko") & (pl.col("rating") != 3)).select(
         "id", document="text", label=(pl.col("rating") > 3).cast(pl.Int8)
     )
-    movies.head(1600).write_csv(folder / "ratings_train.txt", separator="\t", quote_style="never")
-    movies.tail(600).write_csv(folder / "ratings_test.txt", separator="\t", quote_style="never")
+    movies.head(1000).write_csv(folder / "ratings_train.txt", separator="\t", quote_style="never")
+    movies.tail(400).write_csv(folder / "ratings_test.txt", separator="\t", quote_style="never")
     return folder
 
 
