@@ -1,5 +1,6 @@
 """The base of everything the pipelines report: stored as JSON, shown as HTML and pictures in the dashboard."""
 
+from abc import abstractmethod
 from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
@@ -13,9 +14,9 @@ class Report(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @abstractmethod
     def to_html(self) -> str:
         """A self-contained HTML page (inline styles, no scripts, no network)."""
-        raise NotImplementedError
 
     @cached_property
     def figures(self) -> dict[str, bytes]:

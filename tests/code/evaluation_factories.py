@@ -37,7 +37,7 @@ class Scripted(TextClassifier):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        raise NotImplementedError
+        raise AssertionError("A scripted classifier is never loaded.")
 
 
 def make_reviews(truth: Sequence[int | None], labels: Sequence[str] = LABELS, **columns: Any) -> Reviews:
