@@ -2,6 +2,7 @@
 
 python benchmarks/transformer.py --data DIR            # scored on the validation rows: for choosing settings
 python benchmarks/transformer.py --data DIR --test     # scored on ratings_test, once, at the end
+python benchmarks/transformer.py --data DIR --save FOLDER   # the trained model, for benchmarks/export.py --model
 
 DIR holds NSMC's ratings_train.txt and ratings_test.txt. CPU minutes are those of this process, all its threads, from
 the texts to the trained model: vocabulary, tokenising, pre-training, training and scoring the validation rows.
@@ -94,7 +95,7 @@ def linear_svc(train: Reviews) -> Predict:
     return lambda texts: svc.predict(vectorizer.transform(texts))
 
 
-def transformer(config: TransformerConfig, splits: Splits, seed: int) -> Predict:
+def transformer(config: TransformerConfig, splits: Splits, seed: int, save: Path | None) -> Predict:
     started = time.process_time()
 
     def log(step: int, metrics: dict[str, float]) -> None:
@@ -111,6 +112,8 @@ def transformer(config: TransformerConfig, splits: Splits, seed: int) -> Predict
             work_dir=Path(folder) / "work",
             log=log,
         )
+    if save:
+        classifier.save(save)
     return lambda texts: classifier.predict_proba(texts).argmax(axis=1)
 
 
@@ -123,6 +126,7 @@ def main() -> None:
     )
     parser.add_argument("--validation", type=float, default=0.05, help="share of the train rows")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the trained model's folder")
     parser.add_argument("--test", action="store_true", help="score ratings_test instead of the validation rows")
     arguments = parser.parse_args()
 
@@ -133,7 +137,7 @@ def main() -> None:
         f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test rows; "
         f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, bfloat16 {'on' if bfloat16_pays() else 'off'}"
     )
-    ours = measure(lambda: transformer(config, splits, arguments.seed), scored)
+    ours = measure(lambda: transformer(config, splits, arguments.seed, arguments.save), scored)
     peer = measure(lambda: linear_svc(splits.train), scored)
 
     where = f"{'ratings_test' if arguments.test else 'validation'}, {len(scored)} rows"

@@ -7,12 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sentiment.home import home
-
-
-def default_database_url() -> str:
-    """SQLite in SENTIMENT_HOME."""
-    return f"sqlite:///{home() / 'predictions.db'}"
+from sentiment.predictions.database import default_database_url
 
 
 class ServingSettings(BaseSettings):

@@ -4,6 +4,7 @@ Every row carries the id it was made with and is inserted with ON CONFLICT DO NO
 a connection was lost in the middle of a commit changes nothing.
 """
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,10 +30,12 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, StatementError
 
 from sentiment.errors import ConfigError
+from sentiment.home import home
 from sentiment.predictions.migrations import upgrade
 from sentiment.predictions.records import Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
 from sentiment.predictions.tables import feedback, predictions
 
+DATABASE_VARIABLE = "SENTIMENT_DATABASE_URL"
 SECONDS_TO_CONNECT = 3
 SECONDS_PER_STATEMENT = 10
 ROWS_PER_DELETE = 1000
@@ -132,6 +135,14 @@ class PredictionDatabase:
         if self._engine.dialect.name == "sqlite":
             return sqlite.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def default_database_url() -> str:
+    """SENTIMENT_DATABASE_URL, else SQLite in SENTIMENT_HOME.
+
+    From the environment where it is used, never from a config: it may hold a password.
+    """
+    return os.environ.get(DATABASE_VARIABLE) or f"sqlite:///{home() / 'predictions.db'}"
 
 
 def make_engine(database_url: str) -> Engine:

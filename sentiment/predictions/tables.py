@@ -1,8 +1,8 @@
-"""The tables of the prediction log. Any change here needs a migration: a test compares the two."""
+"""The tables of the prediction database. Any change here needs a migration: a test compares the two."""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Double, Index, MetaData, String, Table, Text
+from sqlalchemy import JSON, Column, DateTime, Dialect, Double, Index, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
@@ -54,4 +54,39 @@ feedback = Table(
     Column("caller", String),
     Index("feedback_prediction", "prediction_id", "time"),
     Index("feedback_time", "time"),
+)
+
+# One row for each review of a batch and version of the model; `id` is a digest of the three.
+scores = Table(
+    "scores",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("batch", String(200), nullable=False),
+    Column("review_id", String, nullable=False),
+    Column("model_version", String, nullable=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("label", String, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("probabilities", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+    Column("created_at", UtcDateTime),
+    Column("category", String),
+    Column("language", String),
+    Column("source", String),
+    UniqueConstraint("batch", "review_id", "model_version", name="scores_key"),
+    Index("scores_time", "time"),
+)
+
+# What happened to the model: verdicts of monitoring, alerts, decisions to retrain, pauses.
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("time", UtcDateTime, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("model_name", String, nullable=False),
+    Column("model_version", String),
+    Column("summary", Text, nullable=False),
+    Column("detail", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+    Index("events_kind", "model_name", "kind", "time"),
 )

@@ -1,0 +1,80 @@
+"""What the commands share: where they print, the log of a run, and how this Python is called."""
+
+import getpass
+import logging
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from sentiment.errors import SentimentError
+from sentiment.home import home
+
+if TYPE_CHECKING:
+    from pipelines.runner import StepLine
+
+DEFAULT_MODEL = "sentiment"
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked of a pipeline. `rollback` is the reason to go back, None when it was not asked for."""
+
+    config: Path
+    overrides: tuple[str, ...]
+    stack: str
+    use_cache: bool
+    rollback: str | None
+    act: bool
+
+
+@contextmanager
+def run_log(pipeline: str) -> Iterator[Path]:
+    """Send what libraries log to a file, and name the file in the errors of the run."""
+    from pipelines.logs import logs_to
+
+    with logs_to(home() / "logs" / f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}.log") as log:
+        try:
+            yield log
+        except SentimentError as error:
+            logging.getLogger(__name__).exception("The run failed.")
+            error.add_note(f"log: {log}")
+            raise
+
+
+def print_header(pipeline: str, values: Mapping[str, str]) -> None:
+    """The pipeline's name and a line a value."""
+    out.print(f"[bold]sentiment-ops[/] {pipeline}")
+    for name, value in values.items():
+        out.print(f"  {name:<8} {escape(value)}")
+    out.print()
+
+
+def print_step(line: "StepLine") -> None:
+    """A finished step in one line."""
+    mark = {"completed": "[green]✓[/]", "cached": "[green]✓[/]", "failed": "[red]✗[/]"}.get(line.status, "·")
+    time = "cached" if line.status == "cached" else f"{line.seconds:.1f} s"
+    out.print(f"  {mark} {line.name:<20} {escape(line.summary)}  [dim]{time}[/]")
+
+
+def python() -> str:
+    """How to call this very Python from the current folder, so that printed commands work when pasted."""
+    found = shutil.which("python")
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return "python"
+    executable = Path(sys.executable)
+    return str(executable.relative_to(Path.cwd()) if executable.is_relative_to(Path.cwd()) else executable)
+
+
+def user() -> str:
+    """Who is at the keyboard: the history of the registry keeps it."""
+    return getpass.getuser()

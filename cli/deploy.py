@@ -1,0 +1,48 @@
+"""python run.py --pipeline deploy"""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from cli.console import Options, out, print_header, print_step, python, run_log, user
+from sentiment.config.deploy import DeployConfig
+from sentiment.config.load import load_config
+
+if TYPE_CHECKING:
+    from pipelines.launch.deploy import DeployResult
+
+
+def run(options: Options) -> None:
+    """Deploy the champion, or the one before it, and print how to ask it."""
+    config = load_config(options.config, DeployConfig, options.overrides)
+    with run_log("deploy") as log:
+        from pipelines.launch.deploy import Rollback, launch_deploy
+
+        rollback = Rollback(options.rollback, user()) if options.rollback else None
+        what = f"the champion of {config.model_name}" + (" before this one" if rollback else "")
+        print_header("deploy", {"stack": options.stack, "model": what, "log": str(log)})
+        result = launch_deploy(config, options.stack, rollback=rollback, on_step=print_step)
+    _print(result, options.stack)
+
+
+def _print(result: "DeployResult", stack_name: str) -> None:
+    deployment = result.deployment
+    out.print(f"\n[bold green]Serving {escape(deployment.summary)}[/]")
+    slowest = max(answer.milliseconds for answer in deployment.answers)
+    count = len(deployment.answers)
+    out.print(f"  [green]✓[/] {count} texts answered over HTTP as by the Python API, the slowest in {slowest:.0f} ms")
+    key = ' -H "Authorization: Bearer $SENTIMENT_API_KEY"' if os.environ.get("SENTIMENT_API_KEY") else ""
+    out.print("\n[bold]Try[/]")
+    for text in ("다시 보고 싶은 영화", "This is amazing!"):
+        out.print(f"  curl{key} -F {shlex.quote(f'text={text}')} {escape(deployment.url)}/predict", markup=False)
+    out.print(f"  {escape(deployment.url)}/  [dim]the page;[/] {escape(deployment.url)}/docs  [dim]the API[/]")
+    run = f"{python()} run.py"
+    zenml = f"PYTHONPATH=. {Path(python()).parent / 'zenml'}"
+    out.print("\n[bold]Next[/]")
+    out.print(f"  {run} --pipeline deploy --set traffic.mode=shadow  [dim]score the candidate on the side[/]")
+    out.print(f"  {run} --pipeline deploy --rollback  [dim]go back to the version before[/]")
+    out.print(f"  {zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}")
+    out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")

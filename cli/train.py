@@ -1,0 +1,85 @@
+"""python run.py --pipeline train"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, python, run_log
+from sentiment.config.load import load_config
+from sentiment.config.train import TrainConfig
+from sentiment.data.read import source_digest
+from sentiment.errors import GateError
+
+if TYPE_CHECKING:
+    from pipelines.launch.train import TrainResult
+
+
+def run(options: Options) -> None:
+    """Train, and print the gate's decision; exit code 3 when it refused."""
+    config = load_config(options.config, TrainConfig, options.overrides)
+    digest = source_digest(config.dataset)
+    with run_log("train") as log:
+        from pipelines.launch.train import describe, launch_train
+
+        print_header("train", {"stack": options.stack, **describe(config, digest), "log": str(log)})
+        result = launch_train(config, digest, options.stack, use_cache=options.use_cache, on_step=print_step)
+    print_decision(result)
+    if config.dataset.synthetic:
+        out.print(
+            "\n[yellow]A demonstration on the small synthetic sample. A real model, on 150,000 movie reviews:\n"
+            f"  {python()} run.py --pipeline train --config configs/train_nsmc.yaml[/]"
+        )
+    out.print("\n[bold]Next[/]")
+    for command in _next_commands(result):
+        out.print(f"  {escape(command)}")
+    out.print("\n[bold]Look[/]")
+    for command, what in _links(result).items():
+        out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
+    out.print(f"\n[dim]{result.seconds:.0f} s[/]")
+    if result.decision.outcome == "refuse":
+        sys.exit(GateError.exit_code)
+
+
+def print_decision(result: "TrainResult") -> None:
+    """The contenders, the gate's verdict with its checks, and what became of the candidate."""
+    table = Table("", "model", "macro-F1 [95%]", "accuracy", "ECE", "one text", "size", box=None)
+    for each in result.decision.contenders:
+        table.add_row(
+            each.role,
+            escape(each.name),
+            escape(str(each.macro_f1)),
+            f"{each.accuracy.value:.3f}",
+            f"{each.ece:.3f}",
+            f"{each.latency_p50_ms:.1f} ms",
+            f"{each.size_bytes / 1e6:.1f} MB",
+        )
+    out.print()
+    out.print(table)
+    colour = {"promote": "green", "refuse": "red", "unchanged": "yellow"}[result.decision.outcome]
+    out.print(f"\n[bold {colour}]{escape(result.decision.summary)}[/]")
+    for check in result.decision.checks:
+        out.print(f"  {'[green]✓[/]' if check.passed else '[red]✗[/]'} {escape(check.reason)}")
+    out.print(escape(result.registration.summary))
+
+
+def _next_commands(result: "TrainResult") -> list[str]:
+    run = f"{python()} run.py"
+    name = result.registration.model_name
+    model = "" if name == DEFAULT_MODEL else f" --model {name}"
+    shown = result.registration.version or result.champion_version
+    commands = [f"{run} models{model} list", f"{run} models{model} show {shown}"]
+    if result.champion_version is None:
+        return [*commands, f"{run} --help"]
+    return [f'{run} predict{model} "다시 보고 싶은 영화" "돈이 아까워요"', *commands]
+
+
+def _links(result: "TrainResult") -> dict[str, str]:
+    folder = Path(python()).parent
+    return {
+        result.report_uri: "the evaluation",
+        f"{folder / 'zenml'} login --local": f"the dashboard; this run is {result.run_id}",
+        f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {result.tracking_uri}": "curves, metrics, files",
+    }

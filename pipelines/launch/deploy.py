@@ -1,0 +1,49 @@
+"""Launch the deploy pipeline."""
+
+import time
+from dataclasses import dataclass
+
+from pipelines.deploy import deploy
+from pipelines.launch.common import OnStep, launching, report_of
+from sentiment.config.deploy import DeployConfig
+from sentiment.deployment import Deployment
+from sentiment.registry import Registry, default_tracking_uri
+from stacks.model_control_plane import mirror
+from stacks.model_deployer import active_deployer
+from steps.names import DEPLOYMENT
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Why and by whom the champion is rolled back; the history keeps both."""
+
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """A finished deploy run."""
+
+    deployment: Deployment
+    run_id: str
+    seconds: float
+
+
+def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback | None, on_step: OnStep) -> DeployResult:
+    """Run the deploy pipeline on the stack; with `rollback`, the champion before this one becomes it again first.
+
+    Raises StackError for a stack without a model deployer, for a version that does not start and for one that fails
+    the smoke test: what was deployed before goes on serving. GateError when there is nothing to roll back to.
+    """
+    started = time.monotonic()
+    with launching("deploy", stack_name, on_step) as launch:
+        active_deployer()
+        if rollback:
+            registry = Registry(default_tracking_uri(), config.model_name)
+            registry.rollback(rollback.reason, actor=rollback.actor)
+            mirror(registry)
+        configured = deploy.with_options(run_name=launch.run_name)
+        run = launch.run(lambda: configured(config))
+        deployment = report_of(run, DEPLOYMENT, Deployment)
+    return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
