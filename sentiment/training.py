@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
@@ -25,9 +26,11 @@ def train_classifier(
         from sentiment.models.linear import train_linear
 
         return train_linear(config, train, validation, normaliser=normaliser, seed=seed)
+    from sentiment.models.data_parallel import process_count, train_in_processes
     from sentiment.models.finetune import train_transformer
 
     # Keyed by everything that decides the result, so that a killed run finds its own checkpoints and no other's.
     parts = (config.model_dump_json(), normaliser.model_dump_json(), train.digest(), validation.digest(), str(seed))
     work_dir = home() / "checkpoints" / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return train_transformer(config, train, validation, normaliser=normaliser, seed=seed, work_dir=work_dir, log=log)
+    fit = partial(train_in_processes, count=count) if (count := process_count(config)) > 1 else train_transformer
+    return fit(config, train, validation, normaliser=normaliser, seed=seed, work_dir=work_dir, log=log)

@@ -38,7 +38,8 @@ class TransformerConfig(Config):
     `checkpoint` is a model's name on the Hugging Face hub or a local folder. `unfrozen_layers: N` trains only the top N
     encoder layers and the classification head, null trains everything. `warmup` is the share of the steps in which the
     learning rate rises before it falls linearly to zero. `teacher_weight` is the share of each training target that
-    comes from the linear classifier (see `sentiment.models.distil`).
+    comes from the linear classifier (see `sentiment.models.distil`). `processes` share every batch (see
+    `sentiment.models.data_parallel`); null is one per GPU, and one where there is none.
     """
 
     kind: Literal["transformer"] = "transformer"
@@ -56,6 +57,7 @@ class TransformerConfig(Config):
     class_weights: bool = False
     unfrozen_layers: int | None = Field(default=None, ge=0)
     early_stopping_patience: int | None = Field(default=None, ge=1)
+    processes: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
 from sentiment.errors import SentimentError
 from sentiment.models.folder import verify_manifest, write_manifest
+
+STEPS_BETWEEN_LOOKS = 20
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -30,7 +33,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
     """Seals every checkpoint, and asks for one whenever `every_seconds` passed since the last.
 
-    The Trainer itself saves at the end of each epoch; an epoch of a large model on a processor takes hours.
+    The Trainer itself saves at the end of each epoch; an epoch of a large model on a processor takes hours. Where
+    several processes train, they look at the first one's clock: all of them save, or none.
     """
 
     def __init__(self, every_seconds: float = 600.0) -> None:
@@ -39,13 +43,25 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask the Trainer to save when it is time."""
-        if time.monotonic() - self.saved_at >= self.every_seconds:
+        due = time.monotonic() - self.saved_at >= self.every_seconds
+        if args.world_size > 1:
+            due = state.global_step % STEPS_BETWEEN_LOOKS == 0 and _as_the_first_says(due, args.device)
+        if due:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Runs after the Trainer wrote the last file of the checkpoint."""
-        write_manifest(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        if args.world_size > 1:
+            torch.distributed.barrier()  # every process writes the state of its own random numbers
+        if state.is_world_process_zero:
+            write_manifest(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self.saved_at = time.monotonic()
+
+
+def _as_the_first_says(due: bool, device: torch.device) -> bool:
+    said = torch.tensor(int(due), device=device)
+    torch.distributed.broadcast(said, src=0)
+    return bool(said)
 
 
 def _step(checkpoint: Path) -> int:

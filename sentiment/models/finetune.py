@@ -3,6 +3,7 @@
 A run killed at any moment continues from its last complete checkpoint when started again with the same `work_dir`.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -46,6 +47,8 @@ from sentiment.seeds import seed_everything
 
 Log = Callable[[int, dict[str, float]], None]
 
+# Where each stage keeps its checkpoints.
+STAGES = PRETRAINING, FINE_TUNING = ("pretraining", "classification")
 # What the Trainer calls them -> what the curves are called.
 CURVES = {
     "loss": "train_loss",
@@ -72,6 +75,22 @@ def train_transformer(
     training runs, `log(step, metrics)` receives the curves. Equal seed, data and processor give equal results, resumed
     or not. Raises ConfigError when the checkpoint cannot be had or does not fit the settings.
     """
+    classifier = fit(config, train, validation, normaliser=normaliser, seed=seed, work_dir=work_dir, log=log)
+    shutil.rmtree(work_dir)
+    return classifier
+
+
+def fit(
+    config: TransformerConfig,
+    train: Reviews,
+    validation: Reviews,
+    *,
+    normaliser: TextNormaliser,
+    seed: int,
+    work_dir: Path,
+    log: Log,
+) -> TransformerClassifier:
+    """`train_transformer` in this process, which may be one of several that share every batch; leaves `work_dir`."""
     with quiet():
         seed_everything(seed)
         if config.encoder is None:
@@ -81,11 +100,10 @@ def train_transformer(
         if config.unfrozen_layers is not None:
             freeze(model, config.unfrozen_layers)
         training = _Training(config, model, tokenizer, normaliser, seed, log)
-        resume = last_checkpoint(work_dir / "classification")
+        resume = last_checkpoint(work_dir / FINE_TUNING)
         if resume is None and config.encoder is not None and config.encoder.pretrain_epochs:
-            training.pretrain(config.encoder, train, work_dir / "pretraining")
-        training.fine_tune(train, validation, work_dir / "classification", resume)
-    shutil.rmtree(work_dir)
+            training.pretrain(config.encoder, train, work_dir / PRETRAINING)
+        training.fine_tune(train, validation, work_dir / FINE_TUNING, resume)
     return TransformerClassifier(model, tokenizer, train.labels, normaliser)
 
 
@@ -127,7 +145,8 @@ class _SimilarLengths(DistributedLengthGroupedSampler):  # type: ignore[misc]
 
 class _Trainer(Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return _SimilarLengths(self.train_dataset, self.args.train_batch_size, self.args.seed)
+        # The whole batch, of which the Trainer gives each process its share.
+        return _SimilarLengths(self.train_dataset, self.args.train_batch_size * self.args.world_size, self.args.seed)
 
 
 class _Curves(TrainerCallback):  # type: ignore[misc]
@@ -258,12 +277,13 @@ class _Training:
     def _arguments(self, folder: Path, **stage: Any) -> Any:
         return TrainingArguments(
             output_dir=str(folder),
-            per_device_train_batch_size=self.config.batch_size,
+            per_device_train_batch_size=self.config.batch_size // int(os.environ.get("WORLD_SIZE", "1")),
             warmup_steps=self.config.warmup,
             weight_decay=self.config.weight_decay,
             adam_beta2=0.98,
             bf16=bfloat16_pays(),
             use_cpu=not torch.cuda.is_available(),
+            ddp_find_unused_parameters=False,
             dataloader_pin_memory=torch.cuda.is_available(),
             seed=self.seed,
             save_strategy="epoch",

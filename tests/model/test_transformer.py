@@ -22,6 +22,7 @@ from sentiment.errors import ConfigError, SentimentError
 from sentiment.models.batches import batches_by_length
 from sentiment.models.checkpoints import last_checkpoint
 from sentiment.models.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
+from sentiment.models.data_parallel import process_count, train_in_processes
 from sentiment.models.distil import training_targets
 from sentiment.models.finetune import freeze, train_transformer
 from sentiment.models.folder import load_classifier, write_manifest
@@ -487,3 +488,43 @@ def test_a_killed_run_continues_where_it_was_and_ends_the_same(uninterrupted, tm
     assert curves[-1] == whole[-1]
     texts = reviews(50, seed=6).texts
     np.testing.assert_array_equal(classifier.predict_proba(texts), expected.predict_proba(texts))
+
+
+def test_two_processes_train_the_model_that_one_trains(tmp_path):
+    """Without dropout only rounding is left between them: the batches are the same rows in the same order."""
+    alone, curves = run(CONFIG, tmp_path / "alone")
+    shared_curves: list[tuple[int, dict[str, float]]] = []
+    shared = train_in_processes(
+        CONFIG,
+        reviews(320),
+        reviews(100, seed=1),
+        normaliser=TextNormaliser(),
+        seed=0,
+        work_dir=tmp_path / "shared",
+        log=lambda step, metrics: shared_curves.append((step, metrics)),
+        count=2,
+    )
+    texts = reviews(200, seed=2).texts
+    np.testing.assert_allclose(shared.predict_proba(texts), alone.predict_proba(texts), atol=2e-3)
+    assert [step for step, _ in shared_curves] == [step for step, _ in curves]
+    np.testing.assert_allclose(named(shared_curves, "train_loss"), named(curves, "train_loss"), atol=1e-2)
+    assert not (tmp_path / "shared").exists()
+
+
+def test_a_process_that_fails_is_told_in_one_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be fetched"):
+        train_in_processes(
+            CONFIG.model_copy(update={"encoder": None, "checkpoint": str(tmp_path / "nowhere")}),
+            reviews(40),
+            reviews(40, seed=1),
+            normaliser=TextNormaliser(),
+            seed=0,
+            work_dir=tmp_path / "work",
+            log=lambda step, metrics: None,
+            count=2,
+        )
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(ConfigError, match="16 rows cannot be shared equally by 3"):
+        process_count(CONFIG.model_copy(update={"processes": 3}))
