@@ -10,26 +10,23 @@ database does not hold in the end.
 
 import argparse
 import http.client
-import json
 import os
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import psutil
 from sqlalchemy import select
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.load import Load
 from benchmarks.switch import sample_model
 from sentiment.predictions.database import make_engine
 from sentiment.predictions.tables import predictions
@@ -37,62 +34,12 @@ from tests.service.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = 4
-REQUESTS_PER_SECOND = 200  # all clients together
+REQUESTS_PER_SECOND = 200  # at the most, all clients together
 SECONDS_BEFORE = 3
 SECONDS_AFTER = 3
 SECONDS_TO_START = 60
 SECONDS_TO_CATCH_UP = 120
 CAUGHT_UP_LAG = 2.0  # seconds; a row takes a quarter of one when all is well
-TEXTS = (
-    "다시 보고 싶은 영화",
-    "돈이 아까워요 ㅠㅠ",
-    "배송이 빨라서 좋아요",
-    "This is amazing!",
-    "Broke after two days.",
-)
-
-
-@dataclass
-class Load:
-    """Keep-alive clients at a bounded rate, without retries. Whatever is no 2xx is a failure."""
-
-    port: int
-    ids: list[str] = field(default_factory=list)
-    milliseconds: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _client(self, number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        while not self._stop.wait(CLIENTS / REQUESTS_PER_SECOND):
-            number += 1
-            body = json.dumps({"text": TEXTS[number % len(TEXTS)]})
-            start = time.perf_counter()
-            try:
-                connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                content = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.failures.append(type(error).__name__)
-                connection.close()
-                continue
-            if response.status == 200:
-                self.milliseconds.append(1_000 * (time.perf_counter() - start))
-                self.ids.append(json.loads(content)["prediction_id"])
-            else:
-                self.failures.append(f"HTTP {response.status}")
-        connection.close()
 
 
 @contextmanager
@@ -168,12 +115,12 @@ def seconds_until_caught_up(port: int) -> float:
 
 def outage(postgres: PostgresServer, model: Path, state: Path, seconds: float) -> None:
     with serving(model, postgres.url, state) as port:
-        with Load(port) as load:
+        with Load(f"http://127.0.0.1:{port}", CLIENTS, pause=CLIENTS / REQUESTS_PER_SECOND) as load:
             time.sleep(SECONDS_BEFORE)
             postgres.stop()
-            stopped = len(load.ids)
+            stopped = len(load.finished)
             time.sleep(seconds)
-            during = load.milliseconds[stopped:]
+            during = load.finished[stopped:]
             waited = metric(port, "sentiment_log_depth")
             postgres.start()
             catching_up = seconds_until_caught_up(port)
@@ -184,7 +131,7 @@ def outage(postgres: PostgresServer, model: Path, state: Path, seconds: float) -
         rows = Counter(connection.scalars(select(predictions.c.id)))
     engine.dispose()
 
-    before = load.milliseconds[:stopped]
+    before = load.finished[:stopped]
     print(f"requests                {len(load.ids) + len(load.failures):>8,}")
     print(f"failed requests         {len(load.failures):>8,}   {dict(Counter(load.failures)) or ''}")
     print(f"rows in the database    {rows.total():>8,}")
@@ -194,11 +141,11 @@ def outage(postgres: PostgresServer, model: Path, state: Path, seconds: float) -
     print(
         f"seconds to catch up     {catching_up:>8.1f}   (until no row is older than {CAUGHT_UP_LAG:.0f} s, under load)"
     )
-    print(f"p95 of a request in ms  {percentile(during):>8.1f}   (before the outage {percentile(before):.1f})")
+    print(f"p95 of a request in ms  {p95_ms(during):>8.1f}   (before the outage {p95_ms(before):.1f})")
 
 
-def percentile(milliseconds: list[float], share: float = 0.95) -> float:
-    return sorted(milliseconds)[int(share * (len(milliseconds) - 1))]
+def p95_ms(finished: list[tuple[float, float]]) -> float:
+    return 1_000 * sorted(seconds for _, seconds in finished)[int(0.95 * (len(finished) - 1))]
 
 
 def main() -> None:

@@ -6,88 +6,15 @@ The second way is the order of ZenML's BentoML deployer. Both run the same serve
 """
 
 import argparse
-import http.client
-import json
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Self
-from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-REQUEST_SECONDS = 30
-TEXTS = ("다시 보고 싶은 영화", "돈이 아까워요 ㅠㅠ", "This is amazing!", "Broke after two days.")
-
-
-@dataclass
-class Load:
-    """A closed loop of keep-alive clients that repeat nothing: every error, and every answer but 2xx, is a failure.
-
-    Each waits `pause` seconds between an answer and its next request.
-    """
-
-    url: str
-    clients: int = 8
-    pause: float = 0
-    path: str = "/predict"
-    finished: list[tuple[float, float]] = field(default_factory=list)  # when, and after how many seconds
-    failures: list[str] = field(default_factory=list)
-    versions: set[str] = field(default_factory=set)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._client, args=(n,)) for n in range(self.clients)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    @property
-    def slowest(self) -> float:
-        """Seconds of the slowest answered request."""
-        return max(seconds for _, seconds in self.finished)
-
-    @property
-    def downtime(self) -> float:
-        """The longest time in which nothing was answered, in seconds."""
-        times = sorted(when for when, _ in self.finished)
-        return max(later - earlier for earlier, later in pairwise(times))
-
-    def _client(self, number: int) -> None:
-        address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=REQUEST_SECONDS)
-        count = number
-        while not self._stop.is_set():
-            count += 1
-            time.sleep(self.pause)
-            body = json.dumps({"text": TEXTS[count % len(TEXTS)]})
-            start = time.monotonic()
-            try:
-                connection.request("POST", self.path, body, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                content = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.failures.append(f"{type(error).__name__}: {error}")
-                connection.close()
-                time.sleep(0.01)
-                continue
-            now = time.monotonic()
-            if 200 <= response.status < 300:
-                self.finished.append((now, now - start))
-                self.versions.add(json.loads(content)["model_version"])
-            else:
-                self.failures.append(f"HTTP {response.status}")
-        connection.close()
+from benchmarks.load import Load
 
 
 def handed_over(first: "Server", second: "Server") -> None:

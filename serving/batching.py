@@ -3,6 +3,9 @@
 While one batch is scored, what arrives waits; the next batch is whatever has waited, up to a limit. An idle server
 scores a request at once, a busy one scores larger batches: the batch size follows the load, as in Clipper (Crankshaw
 and others 2017, section 4.3) with a delay of zero.
+
+Handing a batch to a thread and its result back wakes two threads, which costs as much as a small model does. So a
+single short text that finds an idle server is scored on the event loop, as long as the model is quick.
 """
 
 import asyncio
@@ -10,15 +13,26 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from statistics import median
+from time import perf_counter
+from typing import Final, Self
 
 from sentiment.models.base import Probabilities
 
 Predict = Callable[[Sequence[str]], Probabilities]
 
+# A text that may be scored on the event loop, how quick the model must be, and of how many such texts that is the
+# median: everybody else waits while it is scored.
+SHORT_CHARS: Final = 500
+QUICK_SECONDS: Final = 0.001
+MEASURED_TEXTS: Final = 25
+# Past it a caller is told that too much is waiting, and the text is not scored.
+PATIENCE_SECONDS: Final = 60.0
+DRAIN_POLL_SECONDS: Final = 0.01
+
 
 class QueueFullError(Exception):
-    """More texts wait than the queue may hold."""
+    """More texts wait than the queue may hold, or a text has waited too long."""
 
 
 class InferenceError(Exception):
@@ -32,7 +46,7 @@ class _Waiting:
 
 
 class MicroBatcher:
-    """Scores texts in `threads` worker threads, so that the event loop stays free.
+    """Scores texts in `threads` worker threads, so that the event loop stays free; quick ones on the event loop.
 
     `queue_texts` bounds what waits, `batch_texts` what is scored together; one request is never split. `on_batch` is
     told the size of every batch.
@@ -53,54 +67,92 @@ class MicroBatcher:
         self._threads = threads
         self._on_batch = on_batch
         self._waiting: deque[_Waiting] = deque()
-        self._running: set[asyncio.Task[None]] = set()
-        self._workers = 0  # not len(_running): a task that ended leaves the set only after its callers have gone on
+        self._due = False
+        self._busy = 0
+        self._seconds: list[float] = []
+        self._quick = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="inference")
         self.depth = 0
 
     async def score(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities of shape (len(texts), labels).
 
-        Raises QueueFullError when the texts do not fit into the queue, InferenceError when the model fails.
+        Raises QueueFullError when the texts do not fit into the queue or are not scored in `PATIENCE_SECONDS`,
+        InferenceError when the model fails.
         """
         if self.depth and self.depth + len(texts) > self._queue_texts:
             raise QueueFullError
-        waiting = _Waiting(texts, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(texts, loop.create_future())
         self._waiting.append(waiting)
         self.depth += len(texts)
-        if self._workers < self._threads:
-            self._workers += 1
-            task = asyncio.create_task(self._work())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        return await waiting.done
+        if not self._due:
+            # After the requests that arrived together with this one, so that they are scored together.
+            self._due = True
+            loop.call_soon(self._start)
+        patience = loop.call_later(PATIENCE_SECONDS, _give_up, waiting.done)
+        try:
+            return await waiting.done
+        finally:
+            patience.cancel()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Answer what waits, then let the threads go."""
-        await asyncio.gather(*self._running)
+        while self.depth or self._busy:
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
         self._pool.shutdown()
 
-    async def _work(self) -> None:
-        while batch := self._next_batch():
+    def _start(self) -> None:
+        self._due = False
+        while self._busy < self._threads and (batch := self._next_batch()):
             texts = [text for waiting in batch for text in waiting.texts]
             self._on_batch(len(texts))
-            scoring = asyncio.get_running_loop().run_in_executor(self._pool, self._predict, texts)
-            await asyncio.wait((scoring,))
-            failure = scoring.exception()
-            start = 0
-            for waiting in batch:
-                end = start + len(waiting.texts)
-                if waiting.done.cancelled():
-                    pass  # the caller has gone
-                elif failure is None:
-                    waiting.done.set_result(scoring.result()[start:end])
-                else:
-                    waiting.done.set_exception(_inference_error(failure))
-                start = end
-        self._workers -= 1
+            if self._quick and not self._busy and not self._waiting and _is_short(texts):
+                self._answer(batch, *self._attempt(texts))
+            else:
+                self._busy += 1
+                self._pool.submit(self._in_thread, batch, texts, asyncio.get_running_loop())
+
+    def _in_thread(self, batch: list[_Waiting], texts: list[str], loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(self._finish, batch, *self._attempt(texts))
+
+    def _finish(self, batch: list[_Waiting], outcome: Probabilities | Exception, seconds: float) -> None:
+        self._busy -= 1
+        self._answer(batch, outcome, seconds)
+        self._start()
+
+    def _attempt(self, texts: list[str]) -> tuple[Probabilities | Exception, float]:
+        """What the model says, or why it says nothing, and after how many seconds."""
+        start = perf_counter()
+        outcome: Probabilities | Exception
+        try:
+            outcome = self._predict(texts)
+        except Exception as error:
+            outcome = error
+        return outcome, perf_counter() - start
+
+    def _answer(self, batch: list[_Waiting], outcome: Probabilities | Exception, seconds: float) -> None:
+        start = 0
+        for waiting in batch:
+            end = start + len(waiting.texts)
+            if waiting.done.done():
+                pass  # the caller has gone
+            elif isinstance(outcome, Exception):
+                waiting.done.set_exception(_inference_error(outcome))
+            else:
+                waiting.done.set_result(outcome[start:end])
+            start = end
+        if len(batch) == 1 and _is_short(batch[0].texts):
+            self._measure(seconds)
+
+    def _measure(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+        if len(self._seconds) == MEASURED_TEXTS:
+            self._quick = median(self._seconds) < QUICK_SECONDS
+            self._seconds.clear()
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -108,13 +160,22 @@ class MicroBatcher:
         while self._waiting and (not batch or size + len(self._waiting[0].texts) <= self._batch_texts):
             waiting = self._waiting.popleft()
             self.depth -= len(waiting.texts)
-            if not waiting.done.cancelled():
+            if not waiting.done.done():  # else its caller has gone
                 batch.append(waiting)
                 size += len(waiting.texts)
         return batch
 
 
-def _inference_error(cause: BaseException) -> InferenceError:
+def _is_short(texts: Sequence[str]) -> bool:
+    return len(texts) == 1 and len(texts[0]) <= SHORT_CHARS
+
+
+def _give_up(done: asyncio.Future[Probabilities]) -> None:
+    if not done.done():
+        done.set_exception(QueueFullError())
+
+
+def _inference_error(cause: Exception) -> InferenceError:
     error = InferenceError(f"The model failed: {type(cause).__name__}.")
     error.__cause__ = cause
     return error

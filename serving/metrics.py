@@ -1,6 +1,5 @@
-"""What Prometheus reads at /metrics, and the middleware that counts requests."""
+"""What Prometheus reads at /metrics."""
 
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
@@ -8,7 +7,6 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -74,32 +72,3 @@ class _Reading(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield self.read()
-
-
-class Measured:
-    """ASGI middleware that counts every answer under its route; paths without a route count as "other"."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, endpoints: frozenset[str]) -> None:
-        self.app = app
-        self.metrics = metrics
-        self.endpoints = endpoints
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, with the status read from the answer's start."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        start = time.perf_counter()
-        status = 499  # the caller went away before an answer
-
-        async def measured(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, measured)
-        finally:
-            endpoint = scope["path"] if scope["path"] in self.endpoints else "other"
-            self.metrics.answered(endpoint, status, time.perf_counter() - start)

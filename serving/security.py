@@ -1,56 +1,21 @@
-"""What stands between the network and the handlers: the API key, response headers, and the size and time of bodies."""
+"""What a body may be, its size and its time, and what a page may do."""
 
 import asyncio
 import base64
 import hashlib
-import hmac
 import re
 from collections.abc import AsyncGenerator
 from typing import Final
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import Request
 
 from serving.errors import ApiError
 
-OPEN_PATHS: Final = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"})
 MAX_FIELDS: Final = 10
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
-
-
-class Guard:
-    """ASGI middleware: asks for the API key where one is set, and sends the headers browsers are protected by."""
-
-    def __init__(self, app: ASGIApp, api_key: str | None) -> None:
-        self.app = app
-        self.api_key = api_key.encode() if api_key else None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        if self.api_key and scope["path"] not in OPEN_PATHS and not self._knows_key(Headers(scope=scope)):
-            refusal = ApiError(401, "unauthorized", "The API key is missing or wrong.", {"WWW-Authenticate": "Bearer"})
-            await refusal.response()(scope, receive, guarded)
-            return
-        await self.app(scope, receive, guarded)
-
-    def _knows_key(self, headers: Headers) -> bool:
-        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode("latin-1"), self.api_key or b"")
 
 
 def content_security_policy(html: str) -> str:
@@ -77,15 +42,18 @@ async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                size += len(chunk)
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ApiError(400, "incomplete_body", "The body ended early.")
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
                 if size > limit:
                     raise _too_large(limit)
-                chunks.append(chunk)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise ApiError(408, "body_too_slow", "The body took too long.", {"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise ApiError(400, "incomplete_body", "The body ended early.") from None
     return b"".join(chunks)
 
 

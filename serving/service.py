@@ -1,23 +1,44 @@
 """The BentoML service: the application of `serving.app`, mounted at the root.
 
 bentoml serve serving.service:Sentiment
-
-What BentoML does to every request is switched off where the application does it itself. Tracing is the dear part: it
-cost 0.25 ms of processor time a request even with no tracer configured, the rest of BentoML 0.05 ms.
 """
 
+from typing import Any, TypeVar
+
 import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.app import create_app
 from serving.settings import ServingSettings
+
+T = TypeVar("T")
+
+application = create_app(ServingSettings())
+
+
+class DirectService(bentoml.Service[T]):  # type: ignore[misc]
+    """A service whose requests go to the application at once; BentoML starts and ends it.
+
+    What BentoML does to a request on the way (tracing, a time limit with a task of its own, probes, routing), the
+    application does itself or nobody asked for: 0.05 ms of processor time, as much as all of the application's own.
+    """
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """BentoML's application, around whose requests this one reaches."""
+        bento: Any = super().to_asgi(is_main=is_main)
+
+        async def direct(scope: Scope, receive: Receive, send: Send) -> None:
+            await (application if scope["type"] == "http" else bento)(scope, receive, send)
+
+        return direct
 
 
 @bentoml.service(
     name="sentiment",
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    tracing={"excluded_urls": ".*"},
+    service_class=DirectService,
 )
-@bentoml.asgi_app(create_app(ServingSettings()), path="/")
+@bentoml.asgi_app(application, path="/")
 class Sentiment:
     """Korean and English sentiment."""

@@ -103,10 +103,11 @@ def prediction_log() -> list[timeseries.Panel]:
         graph("Age of the oldest unwritten row", "s", {"{{instance}}": f"sentiment_log_lag_seconds{{{SERVERS}}}"}),
         graph("Unwritten rows", "short", {"{{instance}}": f"sentiment_log_depth{{{SERVERS}}}"}),
         graph(
-            "Rows that waited on disk, rows lost",
+            "Rows that waited on disk, were set aside, were lost",
             "short",
             {
                 "waited {{instance}}": increase("sentiment_log_spooled_total", "instance"),
+                "set aside {{instance}}": increase("sentiment_log_quarantined_total", "instance"),
                 "lost {{instance}}": increase("sentiment_log_dropped_total", "instance"),
             },
         ),

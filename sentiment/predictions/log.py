@@ -109,8 +109,10 @@ class PredictionLog:
 
     def put(self, record: PredictionRecord) -> None:
         """Take one prediction, with personal data masked; never waits for disk or database."""
+        text = mask(storable(record.text))
         caller = None if record.caller is None else storable(record.caller)
-        record = replace(record, text=mask(storable(record.text)), caller=caller)
+        if (text, caller) != (record.text, record.caller):
+            record = replace(record, text=text, caller=caller)
         with self._lock:
             self._latest.append(record)
         self._enqueue(record)

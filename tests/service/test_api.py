@@ -1,14 +1,20 @@
 import re
+import sqlite3
 import time
 import uuid
+from contextlib import closing
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sentiment.config.deploy import SmokeTestConfig
 from sentiment.data.reviews import Reviews
+from sentiment.deployment import smoke_test
 from sentiment.models.folder import load_classifier
+from sentiment.predictions.caller import SMOKE_TEST_CALLER, caller_digest
 from sentiment.predictor import Predictor
+from serving.ids import PredictionIds
 
 TEXT = "정말 재미있게 봤어요. 다시 보고 싶은 영화!"
 
@@ -30,6 +36,18 @@ def test_a_text_gets_a_prediction(client):
     assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-6)
     assert body["model_version"] == "7"
     assert uuid.UUID(body["prediction_id"]).version == 7
+
+
+def test_ids_are_unique_uuids_that_begin_with_the_time():
+    before = time.time_ns() // 1_000_000
+    ids = PredictionIds()
+    made = [uuid.UUID(ids.new()) for _ in range(1_000)]
+
+    assert len(set(made)) == len({each.int % 2**62 for each in made}) == 1_000
+    assert {(each.version, each.variant) for each in made} == {(7, uuid.RFC_4122)}
+    times = [each.int >> 80 for each in made]
+    assert before <= times[0] <= times[-1] <= time.time_ns() // 1_000_000
+    assert times == sorted(times)
 
 
 @pytest.mark.parametrize("form", [{"files": {"text": (None, TEXT)}}, {"data": {"text": TEXT}}], ids=["-F", "-d"])
@@ -86,6 +104,39 @@ def test_feedback_is_taken_for_a_prediction_just_made(client):
     assert answer.json() == {"prediction_id": prediction, "label": "negative"}
 
 
+def test_the_log_can_tell_callers_apart_without_knowing_them(client, server):
+    headers = {"X-Caller-Key": "kim@example.com"}
+    known = client.post("/predict", json={"text": TEXT}, headers=headers).json()["prediction_id"]
+    unknown = client.post("/predict", json={"text": TEXT}).json()["prediction_id"]
+    for prediction, sent in ((known, {}), (unknown, headers)):
+        client.post("/feedback", json={"prediction_id": prediction, "label": "positive"}, headers=sent)
+
+    digest = caller_digest("kim@example.com")
+    assert len(digest) == 16
+    assert logged(server, "SELECT caller FROM predictions WHERE id = ?", known) == [(digest,)]
+    assert logged(server, "SELECT caller FROM predictions WHERE id = ?", unknown) == [(None,)]
+    assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", unknown) == [(digest,)]
+    assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", known) == [(None,)]
+
+
+def test_texts_of_the_smoke_test_can_be_left_out(server, model_dir):
+    texts = ("이 문장은 시험입니다", "this is a test")
+
+    smoke_test(server.url, {"7": load_classifier(model_dir)}, SmokeTestConfig(texts=texts, tolerance=0.01))
+
+    rows = logged(server, "SELECT text FROM predictions WHERE caller = ?", SMOKE_TEST_CALLER, count=2)
+    assert sorted(rows) == sorted((text,) for text in texts)
+
+
+def logged(server, query: str, value: str, count: int = 1) -> list[tuple[object, ...]]:
+    """The rows of the server's own database, which has them a moment after the answer."""
+    deadline = time.monotonic() + 10
+    with closing(sqlite3.connect(server.log.parent / "home" / "predictions.db")) as database:
+        while len(rows := database.execute(query, (value,)).fetchall()) < count and time.monotonic() < deadline:
+            time.sleep(0.1)
+    return rows
+
+
 def test_the_model_tells_its_card(client, model_dir):
     card = client.get("/model").json()
 
@@ -122,20 +173,24 @@ def test_metrics_count_what_was_asked(client):
 
     assert total("sentiment_requests_total", endpoint="/predict", status="200") == before + 1
     assert total("sentiment_predictions_total", label="positive", model_version="7", role="champion") == scored + 1
-    names = set(re.findall(r"^# TYPE (\S+)", client.get("/metrics").text, re.MULTILINE))
-    assert names >= {
-        "sentiment_requests_total",
-        "sentiment_request_seconds",
-        "sentiment_batch_size",
-        "sentiment_queue_depth",
-        "sentiment_predictions_total",
-        "sentiment_confidence",
-        "sentiment_log_lag_seconds",
-        "sentiment_log_depth",
-        "sentiment_log_dropped_total",
-        "sentiment_log_spooled_total",
-        "sentiment_canary_state",
-    }
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)", client.get("/metrics").text, re.MULTILINE))
+    assert (
+        types.items()
+        >= {
+            "sentiment_requests_total": "counter",
+            "sentiment_request_seconds": "histogram",
+            "sentiment_batch_size": "histogram",
+            "sentiment_queue_depth": "gauge",
+            "sentiment_predictions_total": "counter",
+            "sentiment_confidence": "histogram",
+            "sentiment_log_lag_seconds": "gauge",
+            "sentiment_log_depth": "gauge",
+            "sentiment_log_dropped_total": "counter",
+            "sentiment_log_spooled_total": "counter",
+            "sentiment_log_quarantined_total": "counter",
+            "sentiment_canary_state": "gauge",
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
@@ -179,6 +234,10 @@ def test_other_refusals_have_the_same_shape(client):
         (404, "unknown_prediction", client.post("/feedback", json={"prediction_id": "x", "label": "positive"})),
         (404, "not_found", client.get("/nothing/here")),
         (405, "method_not_allowed", client.get("/predict")),
+        (405, "method_not_allowed", client.request("QUERY", "/predict", json={"text": TEXT})),
+        (405, "method_not_allowed", client.post("/livez")),
+        (405, "method_not_allowed", client.delete("/readyz")),
+        (404, "not_found", client.get("/healthz")),
         (400, "invalid_form", client.post("/predict", content=b"--y\r\n", headers=boundary)),
         (422, "repeated_field", client.post("/predict", content=b"text=a&text=b", headers=FORM)),
         (400, "invalid_form", client.post("/predict", files={"text": ("a.txt", b"x")})),
@@ -187,6 +246,7 @@ def test_other_refusals_have_the_same_shape(client):
     for status, code, answer in refusals:
         assert (answer.status_code, code_of(answer)) == (status, code), answer.text
     assert client.get("/predict").headers["allow"] == "POST"
+    assert client.post("/livez").headers["allow"] == "GET"
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

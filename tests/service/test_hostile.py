@@ -3,15 +3,20 @@
 import asyncio
 import json
 import random
+import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 BODIES = 10_000
 MEBIBYTE = 2**20
+BODY_SECONDS = 2.0
 PATHS = ("/predict", "/predict_batch", "/feedback", "/explain")
 KINDS = (
     "application/json",
@@ -77,7 +82,14 @@ def test_ten_thousand_hostile_bodies_leave_no_5xx_and_no_memory(server):
     assert server.rss() - before < 25 * MEBIBYTE
 
 
-def test_overload_gets_503_with_retry_after_and_passes(start_server):
+@pytest.fixture(scope="module")
+def limited(start_server):
+    """A server with little room and little patience."""
+    with start_server(SENTIMENT_QUEUE_TEXTS="80", SENTIMENT_BODY_SECONDS=str(BODY_SECONDS)) as server:
+        yield server
+
+
+def test_overload_gets_503_with_retry_after_and_passes(limited):
     text = "정말 재미있게 봤어요 " * 200
 
     async def flood(url: str) -> list[httpx.Response]:
@@ -89,14 +101,30 @@ def test_overload_gets_503_with_retry_after_and_passes(start_server):
             assert (await probe).status_code == 200
             return answers
 
-    with start_server(SENTIMENT_QUEUE_TEXTS="80") as server, server.client() as client:
-        answers = asyncio.run(flood(server.url))
+    with limited.client() as client:
+        answers = asyncio.run(flood(limited.url))
 
         assert Counter(answer.status_code for answer in answers).keys() == {200, 503}
         for refused in (answer for answer in answers if answer.status_code == 503):
             assert refused.json()["error"]["code"] == "overloaded"
             assert int(refused.headers["retry-after"]) >= 1
         assert client.post("/predict", json={"text": "좋아요"}).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"text": '], ids=["nothing", "a part"])
+def test_a_body_that_takes_too_long_is_refused_and_the_connection_closed(limited, sent):
+    address = urlsplit(limited.url)
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        start = time.monotonic()
+        connection.sendall(head + sent)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))  # to the end of the connection
+
+    status, _, rest = answer.partition(b"\r\n")
+    assert status.split()[1] == b"408"
+    assert BODY_SECONDS <= time.monotonic() - start < BODY_SECONDS + 10
+    assert b"connection: close" in rest.lower()
+    assert json.loads(rest.partition(b"\r\n\r\n")[2])["error"]["code"] == "body_too_slow"
 
 
 def test_every_operation_keeps_to_its_schema(server, tmp_path):

@@ -1,10 +1,12 @@
 """Shadow and canary: over HTTP with two real models, and with models that fail or drag."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -12,7 +14,8 @@ from sentiment.data.reviews import Reviews
 from sentiment.errors import SentimentError
 from sentiment.models.base import Probabilities
 from sentiment.models.linear import LinearClassifier
-from serving.batching import InferenceError, MicroBatcher, QueueFullError
+from serving import batching
+from serving.batching import MEASURED_TEXTS, SHORT_CHARS, InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import Metrics
 from serving.settings import ServingSettings
 from serving.traffic import ShadowScored, Side, Traffic, in_share
@@ -225,3 +228,81 @@ def test_a_failure_reaches_everyone_in_the_batch_and_no_one_else(model_dir):
     *failed, answered = asyncio.run(ask())
     assert [type(each) for each in failed] == [InferenceError, InferenceError]
     assert answered.shape == (1, 2)
+
+
+class Watched:
+    """A model that takes `seconds` and remembers who called it with how many texts."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+        self.calls: list[tuple[bool, int]] = []  # whether on the event loop's thread
+
+    def __call__(self, texts: Sequence[str]) -> Probabilities:
+        time.sleep(self.seconds)
+        self.calls.append((threading.current_thread() is threading.main_thread(), len(texts)))
+        return np.full((len(texts), 2), 0.5, dtype=np.float32)
+
+
+def asked(model: Watched, *requests: list[list[str]]) -> list[tuple[bool, int]]:
+    """The calls after the model's speed is known; the requests of a group are sent together."""
+
+    async def ask() -> None:
+        async with batcher(model, threads=2) as scoring:
+            for _ in range(MEASURED_TEXTS):
+                await scoring.score(["warm"])
+            model.calls.clear()
+            for together in requests:
+                await asyncio.gather(*(scoring.score(texts) for texts in together))
+
+    asyncio.run(ask())
+    return model.calls
+
+
+def test_a_short_text_on_an_idle_server_is_scored_without_a_thread_when_the_model_is_quick():
+    assert asked(Watched(), [["one"]], [["two"]]) == [(True, 1), (True, 1)]
+
+
+def test_whatever_could_hold_others_up_is_scored_in_a_thread():
+    long = "a" * (SHORT_CHARS + 1)
+
+    assert asked(Watched(), [[long]], [["two", "texts"]], [["arrived"], ["together"]]) == [
+        (False, 1),
+        (False, 2),
+        (False, 2),
+    ]
+    assert asked(Watched(seconds=0.002), [["one"]]) == [(False, 1)]
+
+
+def test_a_model_that_becomes_slow_leaves_the_event_loop():
+    model = Watched()
+
+    async def ask() -> list[tuple[bool, int]]:
+        async with batcher(model) as scoring:
+            for _ in range(MEASURED_TEXTS):
+                await scoring.score(["quick"])
+            model.seconds = 0.002
+            for _ in range(MEASURED_TEXTS):
+                await scoring.score(["slow"])
+            model.calls.clear()
+            await scoring.score(["slow"])
+            return model.calls
+
+    assert asyncio.run(ask()) == [(False, 1)]
+
+
+def test_who_waits_too_long_is_told_so_and_not_scored(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batching, "PATIENCE_SECONDS", 0.2)
+    model = Watched(seconds=0.5)
+
+    async def ask() -> list[object]:
+        async with batcher(model, batch_texts=1) as scoring:
+            both = [scoring.score([text]) for text in ("scored too late", "never scored")]
+            late = await asyncio.gather(*both, return_exceptions=True)
+            await asyncio.sleep(model.seconds)
+            model.seconds = 0
+            return [*late, await scoring.score(["after"])]
+
+    *late, answered = asyncio.run(ask())
+    assert [type(each) for each in late] == [QueueFullError, QueueFullError]
+    assert answered.shape == (1, 2)
+    assert len(model.calls) == 2
