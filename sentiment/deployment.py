@@ -14,6 +14,7 @@ from sentiment import html
 from sentiment.config.deploy import SmokeTestConfig
 from sentiment.errors import StackError
 from sentiment.models.base import TextClassifier
+from sentiment.predictions.caller import SMOKE_TEST_KEY
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
 
@@ -129,7 +130,7 @@ def smoke_test(url: str, classifiers: Mapping[str, TextClassifier], config: Smok
     Raises StackError naming the first answer that is missing, malformed, or not that of the Python API.
     """
     key = os.environ.get(API_KEY_VARIABLE)
-    headers = {"X-Caller-Key": "smoke-test", **({"Authorization": f"Bearer {key}"} if key else {})}
+    headers = {"X-Caller-Key": SMOKE_TEST_KEY, **({"Authorization": f"Bearer {key}"} if key else {})}
     with httpx.Client(base_url=url, headers=headers, timeout=config.timeout_seconds) as client:
         return tuple(_ask(client, text, classifiers, config.tolerance) for text in config.texts)
 

@@ -1,6 +1,8 @@
 """Launch the deploy pipeline."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.deploy import deploy
@@ -39,11 +41,28 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
     started = time.monotonic()
     with launching("deploy", stack_name, on_step) as launch:
         active_deployer()
-        if rollback:
-            registry = Registry(default_tracking_uri(), config.model_name)
-            registry.rollback(rollback.reason, actor=rollback.actor)
-            mirror(registry)
         configured = deploy.with_options(run_name=launch.run_name)
-        run = launch.run(lambda: configured(config))
+        with _rolled_back(config.model_name, rollback):
+            run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)
     return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _rolled_back(model_name: str, rollback: Rollback | None) -> Iterator[None]:
+    """Make the champion before this one the champion; if what follows fails, it is this one again."""
+    if rollback is None:
+        yield
+        return
+    registry = Registry(default_tracking_uri(), model_name)
+    before = registry.champion()
+    registry.rollback(rollback.reason, actor=rollback.actor)
+    mirror(registry)
+    try:
+        yield
+    except BaseException:
+        if before:
+            reason = "The version before it could not be deployed."
+            registry.promote(before.version, reason, actor=rollback.actor, force=True)
+            mirror(registry)
+        raise

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.switch import Load
+from benchmarks.load import Load
 from sentiment.config.load import PROJECT
 from tests.e2e.conftest import Run
 
@@ -92,6 +92,17 @@ def test_a_new_champion_takes_over_under_load(run: Run, first: subprocess.Comple
     assert load.failures == []
     assert load.versions == {"1", "2"}
     assert len(run.servers()) == 1
+
+
+def test_a_roll_back_that_cannot_be_deployed_changes_no_champion(
+    run: Run, first: subprocess.CompletedProcess[str], port: int
+) -> None:
+    failed = run("--pipeline", "deploy", "--rollback", "--set", f"port={port}", "--set", "start_seconds=0.05")
+    assert failed.returncode == 4, failed.stdout + failed.stderr
+    versions = run("models", "list").stdout
+    assert re.search(r"^ *2 +champion", versions, re.M), versions
+    assert "promoted 2, after 1" in versions
+    assert httpx.get(f"http://127.0.0.1:{port}/model").json()["version"] == "2"
 
 
 def test_roll_back_deploys_the_champion_before(run: Run, first: subprocess.CompletedProcess[str], port: int) -> None:
