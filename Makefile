@@ -7,7 +7,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint r
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(CHROMIUM),,-m "not browser")
 
-.PHONY: train test lint browser format lock clean
+.PHONY: train test test-stacks test-airflow test-cluster lint browser format lock clean
 
 train: .venv/.runtime
 	$(BIN)/python run.py --pipeline train
@@ -15,6 +15,24 @@ train: .venv/.runtime
 test: .venv/.dev lint
 	@$(if $(CHROMIUM),:,echo "No Chromium on the PATH: the browser tests are left out. 'make browser' installs it on Debian.")
 	$(PYTEST)
+
+# The stacks against S3 (moto), MLflow on PostgreSQL, and the Docker daemon when it has the training image; 10-20 minutes.
+IMAGE ?= $(or $(SENTIMENT_TRAINING_IMAGE),sentiment-training:local)
+DOCKER = $(shell docker image inspect --format yes $(IMAGE) 2>/dev/null)
+LEFT_OUT = $(if $(DOCKER),,and not docker) $(if $(filter 0,$(shell id -u)),,and not root)
+
+test-stacks: .venv/.stacks
+	@$(if $(DOCKER),:,echo "No Docker image $(IMAGE): the docker stack is left out. docs/stacks/docker.md builds it.")
+	@$(if $(findstring not root,$(LEFT_OUT)),echo "Not root: the full disk is left out.",:)
+	$(BIN)/python -m pytest tests/stacks --timeout 1200 -m "not browser $(LEFT_OUT)"
+
+# On the cluster of KUBECONFIG, with the images named as tests/cluster/conftest.py says.
+test-cluster: .venv/.stacks
+	$(BIN)/python -m pytest tests/cluster -x -s --durations=0
+
+# The DAG of deploy/airflow in a real Airflow, which has an environment of its own: the two do not resolve together.
+test-airflow: .venv/.dev .venv/airflow/.installed
+	AIRFLOW=$(CURDIR)/.venv/airflow/bin/airflow $(BIN)/python -m pytest tests/airflow/run_dag.py
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -47,6 +65,15 @@ lock:
 
 .venv/.dev: .venv/.runtime requirements-dev.txt
 	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+.venv/.stacks: .venv/.dev requirements-stacks.txt requirements-cloud.txt
+	$(INSTALL) -r requirements-stacks.txt
+	touch $@
+
+.venv/airflow/.installed: .venv/.python deploy/airflow/requirements.txt
+	$(PYTHON) -m venv .venv/airflow
+	.venv/airflow/bin/pip install --quiet --disable-pip-version-check -r deploy/airflow/requirements.txt
 	touch $@
 
 clean:

@@ -15,7 +15,10 @@ from rich.markup import escape
 from cli.console import Options, err
 from cli.models import models_group
 from cli.predict import predict
+from cli.retrain import retrain_group
+from cli.schedule import SCHEDULABLE
 from cli.stack import stack_group
+from cli.watch import watch
 from sentiment.errors import SentimentError
 
 PIPELINES = ("train", "deploy", "score", "monitor", "retrain")
@@ -32,6 +35,9 @@ PIPELINES = ("train", "deploy", "score", "monitor", "retrain")
 @click.option("--rollback", is_flag=True, help="With --pipeline deploy: go back to the champion before this one.")
 @click.option("--reason", default="deploy --rollback", show_default=True, help="With --rollback: kept in the history.")
 @click.option("--act", is_flag=True, help="With --pipeline monitor: retrain and deploy when the decision says so.")
+@click.option(
+    "--schedule", metavar="CRON", help='With score or monitor: have the stack run it at these times, as "0 * * * *".'
+)
 @click.pass_context
 def cli(
     context: click.Context,
@@ -43,13 +49,17 @@ def cli(
     rollback: bool,
     reason: str,
     act: bool,
+    schedule: str | None,
 ) -> None:
-    """Train, compare, promote, deploy and use sentiment models.
+    """Train, compare, promote, deploy, watch and use sentiment models.
 
     \b
     python run.py --pipeline train
     python run.py --pipeline train --set dataset.path=my.csv --set dataset.text_column=review
     python run.py --pipeline deploy
+    python run.py --pipeline score --set dataset.path=new.csv
+    python run.py --pipeline monitor --act
+    python run.py watch --every 1h
     python run.py predict "다시 보고 싶은 영화"
     python run.py models list
     """
@@ -65,22 +75,26 @@ def cli(
         raise click.UsageError("--rollback goes with --pipeline deploy.")
     if act and pipeline != "monitor":
         raise click.UsageError("--act goes with --pipeline monitor.")
+    if schedule and (pipeline not in SCHEDULABLE or act):
+        raise click.UsageError("--schedule goes with --pipeline score or monitor, and without --act.")
     from stacks.catalogue import load_stack
 
     load_stack(stack)  # a wrong name is told before anything slow is imported
-    import_module(f"cli.{pipeline}").run(
-        Options(
-            config=config or Path(f"configs/{pipeline}.yaml"),
-            overrides=overrides,
-            stack=stack,
-            use_cache=not no_cache,
-            rollback=reason if rollback else None,
-            act=act,
-        )
+    options = Options(
+        config=config or Path(f"configs/{pipeline}.yaml"),
+        overrides=overrides,
+        stack=stack,
+        use_cache=not no_cache,
+        rollback=reason if rollback else None,
+        act=act,
     )
+    if schedule:
+        import_module("cli.schedule").run(pipeline, schedule, options)
+    else:
+        import_module(f"cli.{pipeline}").run(options)
 
 
-for command in (stack_group, models_group, predict):
+for command in (stack_group, models_group, predict, watch, retrain_group):
     cli.add_command(command)
 
 

@@ -24,6 +24,7 @@ class Load:
     url: str
     clients: int = 8
     pause: float = 0
+    caller: str | None = None  # sent as X-Caller-Key
     finished: list[tuple[float, float]] = field(default_factory=list)  # when, and after how many seconds
     failures: list[str] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
@@ -67,7 +68,8 @@ class Load:
         connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, text: str, start: float) -> None:
-        connection.request("POST", "/predict", json.dumps({"text": text}), {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **({"X-Caller-Key": self.caller} if self.caller else {})}
+        connection.request("POST", "/predict", json.dumps({"text": text}), headers)
         response = connection.getresponse()
         content = response.read()
         if not 200 <= response.status < 300:

@@ -1,6 +1,6 @@
 """python run.py models list | show | promote | rollback"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.markup import escape
@@ -72,7 +72,7 @@ def models_show(registry: "Registry", version: int) -> None:
 def models_promote(registry: "Registry", version: int, reason: str, force: bool) -> None:
     """Make VERSION the champion."""
     promoted = registry.promote(version, reason, actor=user(), force=force)
-    _mirror(registry)
+    _follow(registry, "promotion", promoted.version, reason)
     out.print(f"{registry.model_name} version {promoted.version} is the champion.")
 
 
@@ -82,14 +82,18 @@ def models_promote(registry: "Registry", version: int, reason: str, force: bool)
 def models_rollback(registry: "Registry", reason: str) -> None:
     """Make the previous champion the champion again."""
     champion = registry.rollback(reason, actor=user())
-    _mirror(registry)
+    _follow(registry, "rollback", champion.version, reason)
     out.print(f"{registry.model_name} version {champion.version} is the champion again.")
 
 
-def _mirror(registry: "Registry") -> None:
+def _follow(registry: "Registry", event: Literal["promotion", "rollback"], version: int, reason: str) -> None:
+    """Mirror the registry in ZenML, and tell the journal."""
     from pipelines.logs import logs_to
 
     with logs_to(home() / "logs" / "models.log"):
+        from pipelines.launch.common import record
+        from sentiment.predictions.journal import Entry
         from stacks.model_control_plane import mirror
 
         mirror(registry)
+        record(registry.model_name, Entry(event, f"By {user()}: {reason}", str(version)))

@@ -19,6 +19,7 @@ from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import folder_digest
+from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.registry import Registry
 from sentiment.report import Report
 
@@ -47,6 +48,7 @@ def register_candidate(
     evaluation: Evaluation,
     decision: GateDecision,
     *,
+    reference: Reference,
     splits: Mapping[str, Reviews],
     config: TrainConfig,
     metrics: Mapping[str, float],
@@ -67,6 +69,9 @@ def register_candidate(
         )
         card = model_card(context)
         if decision.outcome == "unchanged":
+            if champion := registry.champion():
+                # One that was registered before references were kept gets its own, and can be monitored.
+                registry.add_report(champion.version, REFERENCE_FILE, reference.model_dump_json())
             summary = f"Nothing registered: this model is the champion of {name} already."
             return Registration(
                 model_name=name, version=None, promoted=False, digest=digest, card=card, summary=summary
@@ -86,6 +91,7 @@ def register_candidate(
             reports={
                 "evaluation.html": evaluation.to_html(),
                 "gate.html": decision.to_html(),
+                REFERENCE_FILE: reference.model_dump_json(),
                 "config.yaml": yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },
             run_id=run_id,

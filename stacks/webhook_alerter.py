@@ -3,15 +3,17 @@
 ZenML's own Slack flavor calls Slack when it is registered, so that it cannot be registered offline.
 """
 
+import html
 import json
 import os
 import time
 from http.client import HTTPException
-from typing import cast
+from typing import Any, cast
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from pydantic import Field
 from zenml.alerter.base_alerter import (
     BaseAlerter,
     BaseAlerterConfig,
@@ -24,12 +26,18 @@ logger = get_logger(__name__)
 
 
 class WebhookAlerterConfig(BaseAlerterConfig):
-    """The URL is a secret: the configuration holds the name of the environment variable, never the URL itself."""
+    """The URL is a secret: the configuration holds the name of the environment variable, never the URL itself.
+
+    For `quiet_seconds` after an alert was delivered, `stacks.alerts` does not send the same one again, and no more
+    than `most_per_kind` of one kind.
+    """
 
     url_variable: str
-    timeout_seconds: float = 5
-    attempts: int = 3
-    backoff_seconds: float = 0.5
+    timeout_seconds: float = Field(default=5, gt=0)
+    attempts: int = Field(default=3, ge=1)
+    backoff_seconds: float = Field(default=0.5, ge=0)
+    quiet_seconds: float = Field(default=3600, ge=0)
+    most_per_kind: int = Field(default=5, ge=1)
 
 
 class WebhookAlerter(BaseAlerter):
@@ -49,8 +57,9 @@ class WebhookAlerter(BaseAlerter):
         if not url or not url.startswith(("http://", "https://")):
             logger.warning("No alert was sent: %s is not set to a URL.", self.config.url_variable)
             return False
+        # Unescaped, Slack reads <!channel> as a call to everybody and <http://...|text> as a link.
+        body = json.dumps({"text": html.escape(message, quote=False)}).encode()
         # urllib, because httpx logs every URL it calls, and this one is a secret.
-        body = json.dumps({"text": message}).encode()
         request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the scheme was checked
         for attempt in range(self.config.attempts):
             if attempt:
@@ -70,12 +79,19 @@ class WebhookAlerter(BaseAlerter):
 
     def _attempt(self, request: Request) -> tuple[str | None, bool]:
         try:
-            urlopen(request, timeout=self.config.timeout_seconds).close()  # noqa: S310 - the scheme was checked
+            build_opener(_NoRedirect).open(request, timeout=self.config.timeout_seconds).close()
         except HTTPError as error:
             return f"HTTP {error.code}", error.code < 500 and error.code != 429
         except (OSError, HTTPException) as error:
             return type(error).__name__, False  # the type only: the message may hold the URL
         return None, True
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A redirected POST becomes a GET without the message, and its 200 would pass for a delivery."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow none: it becomes an HTTPError."""
 
 
 class WebhookAlerterFlavor(BaseAlerterFlavor):

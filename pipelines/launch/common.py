@@ -1,5 +1,6 @@
 """What every launch does: the stack made and checked, the run named and watched, its artifacts read back."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,17 @@ from zenml.models import PipelineRunResponse
 
 from pipelines.runner import StepLine, run_pipeline
 from sentiment.config.stack import StackConfig
+from sentiment.errors import StackError
+from sentiment.predictions.database import default_database_url
+from sentiment.predictions.journal import Entry, Journal
 from sentiment.report import Report
+from sentiment.retraining.history import journal_of
+from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, require_healthy
 from stacks.ensure import use_stack
 
+logger = logging.getLogger(__name__)
 OnStep = Callable[[StepLine], None]
 ReportT = TypeVar("ReportT", bound=Report)
 
@@ -37,16 +44,31 @@ class Launch:
 
 
 @contextmanager
-def launching(pipeline: str, stack_name: str, on_step: OnStep) -> Iterator[Launch]:
-    """Make the stack the process's own for one run.
+def launching(pipeline: str, stack_name: str, on_step: OnStep, *, model_name: str) -> Iterator[Launch]:
+    """Make the stack the process's own for one run; what is raised until its end is also sent as an alert.
 
     Raises StackError with what the stack lacks.
     """
     stack = load_stack(stack_name)
-    require_healthy(diagnose(stack))
     run_name = f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    with use_stack(stack):
-        yield Launch(stack, pipeline, run_name, on_step)
+    with failures_alerted(pipeline, stack, model_name):
+        require_healthy(diagnose(stack))
+        with use_stack(stack):
+            yield Launch(stack, pipeline, run_name, on_step)
+
+
+def keep(model_name: str, write: Callable[[Journal], object]) -> None:
+    """Write to the model's journal; a database that is out of reach must not stop a model on its way."""
+    try:
+        with journal_of(default_database_url(), model_name) as journal:
+            write(journal)
+    except StackError as error:
+        logger.warning("The journal of %s misses an entry: %s", model_name, error.cause)
+
+
+def record(model_name: str, entry: Entry) -> None:
+    """Keep `entry` in the model's journal, if that can be reached."""
+    keep(model_name, lambda journal: journal.record(entry))
 
 
 def report_of(run: PipelineRunResponse, name: str, kind: type[ReportT]) -> ReportT:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.deploy import deploy
-from pipelines.launch.common import OnStep, launching, report_of
+from pipelines.launch.common import OnStep, launching, record, report_of
 from sentiment.config.deploy import DeployConfig
 from sentiment.deployment import Deployment
+from sentiment.predictions.journal import Entry
 from sentiment.registry import Registry, default_tracking_uri
 from stacks.model_control_plane import mirror
 from stacks.model_deployer import active_deployer
@@ -39,12 +40,18 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
     the smoke test: what was deployed before goes on serving. GateError when there is nothing to roll back to.
     """
     started = time.monotonic()
-    with launching("deploy", stack_name, on_step) as launch:
+    with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
         active_deployer()
         configured = deploy.with_options(run_name=launch.run_name)
         with _rolled_back(config.model_name, rollback):
             run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)
+    version = deployment.models[0].version
+    if rollback:
+        record(
+            config.model_name, Entry("rollback", f"Version {version} is the champion again: {rollback.reason}", version)
+        )
+    record(config.model_name, Entry("deployment", deployment.summary, version))
     return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
 
 

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from zenml.config.retry_config import StepRetryConfig
+from zenml.models import PipelineRunResponse
 
-from pipelines.launch.common import OnStep, artifact_of, launching, report_of
-from pipelines.train import step_names, train
+from pipelines.fit import step_names
+from pipelines.launch.common import Launch, OnStep, artifact_of, launching, record, report_of
+from pipelines.train import train
 from sentiment.config.load import nearest
+from sentiment.config.stack import StackConfig
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError
 from sentiment.evaluation.gate import GateDecision
+from sentiment.predictions.journal import Entry
 from sentiment.registration import Registration
 from sentiment.registry import Registry, default_tracking_uri
+from stacks.alerts import AlertKind, send_alert
 from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
 
 
@@ -48,21 +53,51 @@ def launch_train(config: TrainConfig, digest: str, stack_name: str, *, use_cache
     the data does not pass validation.
     """
     started = time.monotonic()
-    with launching("train", stack_name, on_step) as launch:
+    with launching("train", stack_name, on_step, model_name=config.model_name) as launch:
         configured = train.with_options(
             run_name=launch.run_name, enable_cache=use_cache, steps=step_options(config, step_names(config))
         )
         run = launch.run(lambda: configured(config, digest))
-        decision = report_of(run, GATE_DECISION, GateDecision)
-        registration = report_of(run, REGISTRATION, Registration)
-        evaluation_uri = artifact_of(run, EVALUATION).uri
-        champion = Registry(default_tracking_uri(), config.model_name).champion()
+        result = train_result(run, launch, config.model_name, started)
+    if result.registration.promoted:
+        record_promotion(result)
+    alert_outcome(result, launch.stack)
+    return result
+
+
+def record_promotion(result: TrainResult) -> None:
+    """Keep in the journal that there is a new champion."""
+    record(result.registration.model_name, Entry("promotion", result.decision.summary, version_of(result)))
+
+
+def alert_outcome(result: TrainResult, stack: StackConfig) -> None:
+    """Send an alert for a new champion and for a refusal; that nothing changed is no news."""
+    kinds: dict[str, AlertKind] = {"promote": "new_champion", "refuse": "gate_refused"}
+    if kind := kinds.get(result.decision.outcome):
+        send_alert(
+            kind,
+            result.decision.summary,
+            model_name=result.registration.model_name,
+            model_version=version_of(result),
+            stack=stack,
+        )
+
+
+def version_of(result: TrainResult) -> str | None:
+    """The registered version, else the champion's that it is."""
+    version = result.registration.version or result.champion_version
+    return str(version) if version else None
+
+
+def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, started: float) -> TrainResult:
+    """What a finished run with the steps of `pipelines.fit` has to tell; `started` is by the monotonic clock."""
+    champion = Registry(default_tracking_uri(), model_name).champion()
     return TrainResult(
-        decision=decision,
-        registration=registration,
+        decision=report_of(run, GATE_DECISION, GateDecision),
+        registration=report_of(run, REGISTRATION, Registration),
         champion_version=champion.version if champion else None,
         run_id=str(run.id),
-        report_uri=f"{evaluation_uri}/report.html",
+        report_uri=f"{artifact_of(run, EVALUATION).uri}/report.html",
         tracking_uri=launch.stack.tracking_uri,
         seconds=time.monotonic() - started,
     )

@@ -1,5 +1,6 @@
 """Where reviews come from, how they are split and what they must satisfy."""
 
+import re
 from datetime import date
 from itertools import pairwise
 from typing import Any, Literal
@@ -9,13 +10,16 @@ from pydantic import Field, field_validator, model_validator
 from sentiment.config.base import Config
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
+_DATABASE = "database://"
+_VARIABLE = re.compile(rf"{_DATABASE}[A-Za-z_][A-Za-z0-9_]*")
 
 
 class DatasetConfig(Config):
     """One dataset: files, their columns and what their values mean.
 
     A path is a file, a folder, a glob, an http(s) URL or `hf://owner/name[/config][@revision]`; a relative path is
-    looked for in the working directory, then in the project. `path` is split by `SplitConfig`; `validation_path`,
+    looked for in the working directory, then in the project. `database://VARIABLE` is the database whose URL stands in
+    that environment variable, and `query` what to read from it. `path` is split by `SplitConfig`; `validation_path`,
     `test_path` and `split_column` (values train, validation, test) give a split that is kept.
 
     A column left at null is the one with the conventional name (`CONVENTIONAL_COLUMNS` in `sentiment.data.read`) if
@@ -27,6 +31,7 @@ class DatasetConfig(Config):
 
     name: str
     path: str
+    query: str | None = None
     synthetic: bool = False
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     validation_path: str | None = None
@@ -63,6 +68,16 @@ class DatasetConfig(Config):
     def _keys_as_text(cls, values: object) -> object:
         # YAML reads `0: negative` and `true: positive` as an int and a bool.
         return {_as_text(key): value for key, value in values.items()} if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _a_database_has_a_query(self) -> "DatasetConfig":
+        if any(path and path.startswith(_DATABASE) for path in (self.validation_path, self.test_path)):
+            raise ValueError("only path may be a database; give its splits with split_column")
+        if (self.query is not None) != self.path.startswith(_DATABASE):
+            raise ValueError(f"query and a path {_DATABASE}VARIABLE go together")
+        if self.query is not None and not _VARIABLE.fullmatch(self.path):
+            raise ValueError(f"path must name an environment variable, as in {_DATABASE}REVIEWS_DATABASE_URL")
+        return self
 
     @model_validator(mode="after")
     def _label_names_agree(self) -> "DatasetConfig":

@@ -42,7 +42,9 @@ class GateConfig(Config):
     `min_slice_macro_f1`: floor on the macro-F1 of the worst slice that has enough rows. `must_beat_majority`: the lower
     bound of the macro-F1 must lie above that of always answering the most frequent label. `significance`: the level
     (alpha) at which the candidate must be better than the champion. `min_gain`: the macro-F1 gain that the lower bound
-    of the paired interval must exceed.
+    of the paired interval must exceed. `max_slice_loss`: how much macro-F1 may be lost on what the champion knew: on
+    the test rows that are no feedback the paired interval must show that the loss is smaller, and no source with enough
+    rows may be significantly worse by more.
     """
 
     register_threshold: Share = 0.7
@@ -51,3 +53,4 @@ class GateConfig(Config):
     must_beat_majority: bool = True
     significance: float = Field(default=0.05, gt=0, lt=0.5)
     min_gain: float = Field(default=0.0, ge=0, lt=1)
+    max_slice_loss: float = Field(default=0.05, ge=0, lt=1)

@@ -1,7 +1,8 @@
 """Config files and `--set` overrides into validated config models, with errors that name the nearest valid key.
 
 A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and
-each of `candidates` and `baseline` by configs/models/NAME.yaml. `${VAR}` and `${VAR:-default}` are read from the
+each of `candidates` and `baseline` by configs/models/NAME.yaml; `train` and `deployment` (of the retrain config) and
+`retrain` (of the monitor config) by the config file at that path. `${VAR}` and `${VAR:-default}` are read from the
 environment.
 """
 
@@ -22,9 +23,11 @@ from sentiment.errors import ConfigError
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / "configs"
 # What a dataset file says of the very file it names, and what is not true of another one put in its place.
-FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before")
+FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before", "query")
 KINDS = ("linear", "transformer")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
+# Keys whose value may be the path of another pipeline's config file.
+CONFIG_FILES = ("train", "deployment", "retrain")
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -34,12 +37,8 @@ def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ())
 
     Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
     """
-    raw = _read_yaml(path)
-    for key in REFERENCES:
-        if key in raw:
-            raw[key] = _resolve(key, raw[key])
-    if any(override.startswith("dataset.path=") for override in overrides) and isinstance(raw.get("dataset"), dict):
-        raw["dataset"] = {key: value for key, value in raw["dataset"].items() if key not in FACTS_OF_A_FILE}
+    raw = _read_config(path)
+    _forget_facts(raw, overrides)
     for override in overrides:
         key, found, text = override.partition("=")
         if not found or not key:
@@ -64,6 +63,26 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"Valid names: {', '.join(names)}."
 
 
+def _read_config(path: Path) -> dict[str, Any]:
+    return _resolve_all(_read_yaml(path))
+
+
+def _resolve_all(raw: dict[str, Any]) -> dict[str, Any]:
+    return {key: _resolve(key, value) for key, value in raw.items()}
+
+
+def _forget_facts(raw: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Drop what a dataset says of its own file wherever an override puts another file in its place."""
+    for override in overrides:
+        *holders, last = override.partition("=")[0].split(".")
+        dataset: Any = raw
+        for key in holders:
+            dataset = dataset.get(key) if isinstance(dataset, dict) else None
+        if holders and holders[-1] == "dataset" and last == "path" and isinstance(dataset, dict):
+            for fact in FACTS_OF_A_FILE:
+                dataset.pop(fact, None)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     location = path if path.is_absolute() or path.exists() else PROJECT / path
     try:
@@ -81,10 +100,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _resolve(key: str, value: Any) -> Any:
+    if key not in REFERENCES and key not in CONFIG_FILES:
+        return value
     if isinstance(value, list):
         return [_resolve(key, item) for item in value]
+    if key in CONFIG_FILES and isinstance(value, dict):
+        return _resolve_all(value)
     if not isinstance(value, str):
         return value
+    if key in CONFIG_FILES:
+        return _read_config(Path(value))
     folder = CONFIGS / REFERENCES[key]
     path = Path(value) if value.endswith((".yaml", ".yml")) else folder / f"{value}.yaml"
     if path.parent == folder and not path.exists():
@@ -109,7 +134,7 @@ def _assign(target: Any, keys: Sequence[str], value: Any) -> None:
         else:
             target[index] = value
     elif not rest:
-        target[head] = _resolve(head, value) if head in REFERENCES else value
+        target[head] = _resolve(head, value)
     else:
         if not isinstance(target.get(head), dict | list):
             target[head] = {}

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sentiment.config.base import Config
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
+from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
@@ -34,6 +35,7 @@ class TrainConfig(Config):
     candidates: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
+    reference: ReferenceConfig = ReferenceConfig()
     steps: dict[str, StepOptions] = Field(default_factory=dict)
 
     @model_validator(mode="after")

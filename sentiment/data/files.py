@@ -1,11 +1,15 @@
-"""One data file into a raw polars frame, or one error that says which line is wrong and what to do about it."""
+"""One data file into raw polars frames, or one error that says which line is wrong and what to do about it."""
 
 import codecs
 import csv
 import gzip
-import io
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -22,6 +26,8 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 _UTF8 = "utf-8"
+_BOM = b"\xef\xbb\xbf"
+_BLOCK = 1 << 20
 
 
 def format_of(path: Path) -> Format | None:
@@ -29,11 +35,13 @@ def format_of(path: Path) -> Format | None:
     return SUFFIXES.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)
 
 
-def load(path: Path, kind: Format | None, encoding: str, quote_char: str | None) -> pl.DataFrame:
-    """Read a file (gzipped if it ends in `.gz`). Columns of CSV and TSV stay strings.
+def batches(
+    path: Path, kind: Format | None, encoding: str, quote_char: str | None, *, rows: int
+) -> Iterator[pl.DataFrame]:
+    """Read a file (gzipped if it ends in `.gz`) in frames of at most `rows` rows. Columns of CSV and TSV stay strings.
 
-    Raises DataError for an unknown format, an empty file, no rows, another encoding, bytes that are no text, and rows
-    that do not fit.
+    Memory does not grow with the file. Raises DataError for an unknown format, an empty file, no rows, another
+    encoding, bytes that are no text, and rows that do not fit; rows before a bad one may have been given out by then.
     """
     kind = kind or format_of(path)
     if kind is None:
@@ -41,122 +49,218 @@ def load(path: Path, kind: Format | None, encoding: str, quote_char: str | None)
             f"{path}: the name does not say which format this is.",
             "Set dataset.format to csv, tsv, jsonl or parquet.",
         )
+    with tempfile.TemporaryDirectory(prefix="reading-") as folder:
+        plain = _unpacked(path, Path(folder))
+        if _is_blank(plain):
+            raise DataError(f"{path} is empty.", "Check that it was written or downloaded completely.")
+        if kind != "parquet":
+            plain = _as_utf8(path, plain, encoding, Path(folder))
+        if kind == "parquet":
+            frames = _parquet(path, plain, rows)
+        elif kind == "jsonl":
+            frames = _jsonl(path, plain, rows)
+        else:
+            frames = _csv(path, plain, "," if kind == "csv" else "\t", quote_char, rows)
+        found = False
+        for frame in frames:
+            found |= len(frame) > 0
+            yield from (piece for piece in frame.iter_slices(rows) if len(piece))
+        if not found:
+            columns = ", ".join(_columns(plain, kind, quote_char))
+            raise DataError(f"{path} has a header ({columns}) but no rows.")
+
+
+def _columns(plain: Path, kind: Format, quote_char: str | None) -> list[str]:
+    if kind == "jsonl":
+        return []
+    if kind == "parquet":
+        return pl.scan_parquet(plain, glob=False).collect_schema().names()
+    separator = "," if kind == "csv" else "\t"
+    scan = pl.scan_csv(plain, separator=separator, quote_char=quote_char, infer_schema=False, glob=False)
+    return scan.collect_schema().names()
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if path.suffix != ".gz":
+            path.open("rb").close()
+            return path
+        target = folder / "unpacked"
+        with gzip.open(path) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file, _BLOCK)
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
-    if not content.strip():
-        raise DataError(f"{path} is empty.", "Check that it was written or downloaded completely.")
-    if kind == "parquet":
-        frame = _parquet(path, content)
-    else:
-        content = _as_utf8(path, content, encoding)
-        frame = (
-            _jsonl(path, content)
-            if kind == "jsonl"
-            else _csv(path, content, "," if kind == "csv" else "\t", quote_char)
-        )
-    if frame.is_empty():
-        raise DataError(f"{path} has a header ({', '.join(frame.columns)}) but no rows.")
-    return frame
+    return target
 
 
-def _parquet(path: Path, content: bytes) -> pl.DataFrame:
+def _is_blank(plain: Path) -> bool:
+    with plain.open("rb") as file:
+        return all(not block.strip() for block in _blocks(file))
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(_BLOCK), b"")
+
+
+def _parquet(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
     try:
-        return pl.read_parquet(content)
+        yield from pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=rows)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} is not a Parquet file: {_sentence(error)}.", "Check dataset.format.") from None
 
 
-def _as_utf8(path: Path, content: bytes, encoding: str) -> bytes:
+def _as_utf8(path: Path, plain: Path, encoding: str, folder: Path) -> Path:
+    """The file itself when it is UTF-8 already, else a copy that is."""
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
         raise DataError(f"dataset.encoding is {encoding!r}, which is no encoding.", "Use utf-8 or cp949.") from None
+    target = folder / "utf-8"
+    position = 0
     try:
-        text = content.decode(name)
+        with target.open("wb") as copy:
+            for text in _decoded(plain, name):
+                written = text.encode()
+                if b"\x00" in written:
+                    raise DataError(
+                        f"{path} holds binary data, not {encoding} text "
+                        f"(a zero byte at byte {position + written.index(0)}).",
+                        "Check the path, dataset.format and dataset.encoding.",
+                    )
+                position += len(written)
+                if name != _UTF8:
+                    copy.write(written)
+    except _UndecodableError as error:
+        raise _encoding_error(path, plain, name, error.position) from None
+    return plain if name == _UTF8 else target
+
+
+class _UndecodableError(Exception):
+    def __init__(self, position: int) -> None:
+        self.position = position
+        super().__init__(position)
+
+
+def _decoded(plain: Path, encoding: str) -> Iterator[str]:
+    """The file's text in pieces; raises _UndecodableError with the first byte that is not of this encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    read = 0
+    with plain.open("rb") as file:
+        for block in _blocks(file):
+            pending = len(decoder.getstate()[0])
+            try:
+                yield decoder.decode(block)
+            except UnicodeDecodeError as error:
+                raise _UndecodableError(read - pending + error.start) from None
+            read += len(block)
+    pending = len(decoder.getstate()[0])
+    try:
+        yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise _encoding_error(path, content, name, error.start) from None
-    if "\x00" in text:
-        position = content.index(b"\x00")
-        raise DataError(
-            f"{path} holds binary data, not {encoding} text (a zero byte at byte {position}).",
-            "Check the path, dataset.format and dataset.encoding.",
-        )
-    return content if name == _UTF8 else text.encode()
+        raise _UndecodableError(read - pending + error.start) from None
 
 
-def _encoding_error(path: Path, content: bytes, encoding: str, position: int) -> DataError:
-    line = content.count(b"\n", 0, position) + 1
+def _encoding_error(path: Path, plain: Path, encoding: str, position: int) -> DataError:
+    with plain.open("rb") as file:
+        line, left = 1, position
+        for block in _blocks(file):
+            line += block[:left].count(b"\n")
+            left = max(0, left - len(block))
+            if not left:
+                break
     where = f"{path} is not {encoding} text (line {line}, byte {position})"
-    likely = next((name for name in ("utf-8", "cp949", "utf-16") if name != encoding and _is_text(content, name)), None)
+    likely = next((name for name in ("utf-8", "cp949", "utf-16") if name != encoding and _is_text(plain, name)), None)
     if likely is None:
         return DataError(f"{where}.", "Set dataset.encoding to the file's encoding, or check that it is a text file.")
     return DataError(f"{where}, but it reads as {likely}.", f"Set dataset.encoding={likely}.")
 
 
-def _is_text(content: bytes, encoding: str) -> bool:
+def _is_text(plain: Path, encoding: str) -> bool:
+    sample = ""
     try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
+        for text in _decoded(plain, encoding):
+            sample += text[: 10_000 - len(sample)]
+    except _UndecodableError:
         return False
-    sample = text[:10_000]
     return sum(character.isprintable() or character.isspace() for character in sample) > 0.99 * len(sample)
 
 
-def _csv(path: Path, content: bytes, separator: str, quote_char: str | None) -> pl.DataFrame:
+def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: int) -> Iterator[pl.DataFrame]:
+    checked = False
     try:
-        frame = pl.read_csv(content, separator=separator, quote_char=quote_char, infer_schema=False)
+        scan = pl.scan_csv(plain, separator=separator, quote_char=quote_char, infer_schema=False, glob=False)
+        for frame in scan.collect_batches(chunk_size=rows):
+            # A row that is too short reads as one that ends in nulls.
+            if not checked and len(frame) and frame.columns and frame[frame.columns[-1]].null_count():
+                _check_rows(path, plain, separator, quote_char)
+                checked = True
+            yield frame
     except pl.exceptions.NoDataError:
         raise DataError(f"{path} has no header line.") from None
     except pl.exceptions.PolarsError as error:
-        _check_rows(path, content, separator, quote_char)
+        _check_rows(path, plain, separator, quote_char)
         raise DataError(
             f"{path} is not readable as separated values: {_sentence(error)}.",
             "Check dataset.format; set dataset.quote_char=null if the file quotes nothing.",
         ) from None
-    # A row that is too short reads as one that ends in nulls.
-    if len(frame) and frame.columns and frame[frame.columns[-1]].null_count():
-        _check_rows(path, content, separator, quote_char)
-    return frame
 
 
-def _check_rows(path: Path, content: bytes, separator: str, quote_char: str | None) -> None:
+def _check_rows(path: Path, plain: Path, separator: str, quote_char: str | None) -> None:
     """Raise DataError for the first row with another number of fields than the header."""
-    lines = io.StringIO(content.decode().removeprefix("\ufeff"), newline="")
-    rows = csv.reader(
-        lines,
-        delimiter=separator,
-        quotechar=quote_char,
-        quoting=csv.QUOTE_MINIMAL if quote_char else csv.QUOTE_NONE,
-    )
-    limit = csv.field_size_limit(len(content))
+    limit = csv.field_size_limit(plain.stat().st_size)
     try:
-        header = next(rows)
-        for row in rows:
-            if row and len(row) != len(header):
-                raise DataError(
-                    f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(header)}.",
-                    "Quote texts that hold the separator, or set dataset.format and dataset.quote_char.",
-                )
+        with plain.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(
+                lines,
+                delimiter=separator,
+                quotechar=quote_char,
+                quoting=csv.QUOTE_MINIMAL if quote_char else csv.QUOTE_NONE,
+            )
+            header = next(rows)
+            for row in rows:
+                if row and len(row) != len(header):
+                    raise DataError(
+                        f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(header)}.",
+                        "Quote texts that hold the separator, or set dataset.format and dataset.quote_char.",
+                    )
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: {error}.", "Check the quoting of the file.") from None
     finally:
         csv.field_size_limit(limit)
 
 
-def _jsonl(path: Path, content: bytes) -> pl.DataFrame:
+def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
+    """Two passes: only the whole file says which keys there are, and that a key holds numbers and strings."""
     try:
-        return pl.read_ndjson(content, infer_schema_length=None)
+        empty = [pl.read_ndjson(lines, infer_schema_length=None).clear() for lines in _lines(plain, rows)]
+        schema = pl.concat(empty, how="diagonal_relaxed").schema
+        for lines in _lines(plain, rows):
+            yield pl.read_ndjson(lines, schema=schema)
     except pl.exceptions.PolarsError as polars_error:
-        for number, line in enumerate(content.splitlines(), start=1):
+        _check_json(path, plain)
+        raise DataError(f"{path} is not readable as JSON lines: {_sentence(polars_error)}.") from None
+
+
+def _lines(plain: Path, rows: int) -> Iterator[bytes]:
+    """Blocks of at most `rows` lines that hold something."""
+    with plain.open("rb") as file:
+        if file.read(len(_BOM)) != _BOM:
+            file.seek(0)
+        filled = (line for line in file if line.strip())
+        while block := b"".join(islice(filled, rows)):
+            yield block
+
+
+def _check_json(path: Path, plain: Path) -> None:
+    """Raise DataError for the first line that is no JSON object."""
+    with plain.open("rb") as file:
+        for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line) if line.strip() else {}
             except ValueError as error:
                 raise DataError(f"{path}, line {number} is not JSON: {error}.", "Write one object a line.") from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number} is no JSON object.", "Write one object a line.") from None
-        raise DataError(f"{path} is not readable as JSON lines: {_sentence(polars_error)}.") from None
 
 
 def _sentence(error: Exception) -> str:

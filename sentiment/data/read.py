@@ -5,6 +5,7 @@ Texts stay raw here; `sentiment.data.clean` normalises them and drops what canno
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -13,12 +14,12 @@ from sentiment import html
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import nearest
 from sentiment.data import sources
-from sentiment.data.files import load
+from sentiment.data.database import DATABASE, query_digest
 from sentiment.data.hashing import fractions
 from sentiment.data.pii import mask
 from sentiment.data.reviews import SPLITS, Splits
+from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
 from sentiment.errors import DataError
-from sentiment.home import home
 from sentiment.report import Report
 
 CONVENTIONAL_COLUMNS = {
@@ -31,7 +32,6 @@ CONVENTIONAL_COLUMNS = {
     "source": ("source", "domain"),
     "split": ("split",),
 }
-_SPLIT_NAMES = {name: name for name in SPLITS} | {"valid": "validation", "val": "validation", "dev": "validation"}
 # ISO 8601 first, then how Amazon's and Korean sites' exports write a date.
 _TIME_FORMATS = (
     "%Y-%m-%d",
@@ -46,6 +46,7 @@ _TIME_FORMATS = (
     "%Y%m%d",
 )
 _LARGEST_UNIX_SECONDS = 1e11
+_LARGEST_WHOLE = 2.0**53
 _HANGUL = "[ㄱ-ㅣ가-힣]"
 _FIRST = 5
 
@@ -71,44 +72,76 @@ class ReadingReport(Report):
         )
 
 
+class ReviewStream:
+    """The rows of a dataset in frames of at most `chunk_rows`, mapped to the one schema; read once, from start to end.
+
+    A frame has the columns of `sentiment.data.reviews.COLUMNS` and `split`; rows without a given split are in `train`.
+    Nothing is kept but counts: repeated ids are the business of whoever takes the rows.
+    """
+
+    def __init__(self, config: DatasetConfig, chunk_rows: int = ROWS) -> None:
+        self.config = config
+        self.noticed: Counter[str] = Counter()
+        self._chunk_rows = chunk_rows
+        self._files: dict[str, None] = {}
+        self._rows_read = 0
+        self._left_out: Counter[str] = Counter()
+        self._rows = Counter(dict.fromkeys(SPLITS, 0))
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Raise DataError for a source that cannot be used.
+
+        See `sentiment.data.stream.raw_chunks`; also a missing column, an unknown label, and no row left to give.
+        """
+        for chunk in raw_chunks(self.config, self._chunk_rows):
+            self._files[chunk.place] = None
+            self._rows_read += len(chunk.frame)
+            kept, left_out = _select(_to_schema(chunk, self.config, self.noticed), self.config, self.noticed)
+            self._left_out.update(left_out)
+            self._rows.update(dict(kept["split"].value_counts().iter_rows()))
+            if len(kept):
+                yield kept
+        if not self._rows.total():
+            reasons = ", ".join(f"{reason}: {rows} rows" for reason, rows in self._left_out.items())
+            raise DataError(f"{self.config.name}: no row is left after {reasons}.", "Widen what dataset selects.")
+
+    def report(self) -> ReadingReport:
+        """What has been read so far."""
+        return ReadingReport(
+            dataset=self.config.name,
+            files=list(self._files),
+            rows_read=self._rows_read,
+            left_out=dict(self._left_out),
+            noticed={reason: rows for reason, rows in self.noticed.items() if rows},
+            rows={name: self._rows[name] for name in SPLITS},
+        )
+
+
 def read(config: DatasetConfig, *, labelled: bool = True) -> tuple[Splits, ReadingReport]:
     """Read a dataset. Rows without a given split are in `train`.
 
-    `labelled=False` is for rows to be scored or pre-trained on: labels may be absent. Raises DataError for anything
-    that makes the source unusable: see `sentiment.data.files.load` and `sentiment.data.sources`, a column that is
-    missing, a label that is not known, a label of the config that no row has.
+    `labelled=False` is for rows to be pre-trained on: labels may be absent. Raises DataError as `ReviewStream` does,
+    and for a label of the config that no row has.
     """
-    noticed: Counter[str] = Counter()
-    parts = []
-    files = []
-    for default_split, place, raw in _raw_frames(config):
-        files.append(place)
-        parts.append(_to_schema(raw, config, Path(place), default_split, noticed))
-    frame = pl.concat(parts)
-    noticed["repeated id"] += len(frame) - frame["id"].n_unique()
-    kept, left_out = _select(frame, config, noticed)
+    stream = ReviewStream(config)
+    frame = pl.concat(stream)
+    stream.noticed["repeated id"] += len(frame) - frame["id"].n_unique()
     if labelled:
-        _check_labels(kept, config)
-    report = ReadingReport(
-        dataset=config.name,
-        files=files,
-        rows_read=len(frame),
-        left_out=left_out,
-        noticed={reason: rows for reason, rows in noticed.items() if rows},
-        rows={name: int((kept["split"] == name).sum()) for name in SPLITS},
-    )
-    return Splits.from_frame(kept, config.labels), report
+        _check_labels(frame, config)
+    return Splits.from_frame(frame, config.labels), stream.report()
 
 
 def source_digest(config: DatasetConfig) -> str:
     """SHA-256 of the config and of the bytes it points at: the key under which an ingest can be cached.
 
     A download counts by its declared checksum, else by what the server says about its version; a hub dataset by its
-    name and revision alone, so pin a revision.
+    name and revision alone, so pin a revision; a query by the rows it gives, whatever their order.
     """
     digest = hashlib.sha256(config.model_dump_json().encode())
-    for path, checksum in _paths(config).values():
-        if sources.is_url(path):
+    for path, checksum in named_paths(config).values():
+        if path.startswith(DATABASE):
+            digest.update(query_digest(path, str(config.query), ROWS).encode())
+        elif sources.is_url(path):
             digest.update((checksum or sources.remote_version(path)).encode())
         elif not path.startswith(sources.HUB):
             for file in sources.local_files(path):
@@ -117,47 +150,23 @@ def source_digest(config: DatasetConfig) -> str:
     return digest.hexdigest()
 
 
-def _paths(config: DatasetConfig) -> dict[str, tuple[str, str | None]]:
-    paths = {
-        "train": (config.path, config.sha256),
-        "validation": (config.validation_path, config.validation_sha256),
-        "test": (config.test_path, config.test_sha256),
-    }
-    return {split: (path, checksum) for split, (path, checksum) in paths.items() if path}
-
-
-def _raw_frames(config: DatasetConfig) -> list[tuple[str, str, pl.DataFrame]]:
-    frames = []
-    for split, (path, checksum) in _paths(config).items():
-        if path.startswith(sources.HUB):
-            hub = sources.hub_frames(path)
-            frames += [
-                (_SPLIT_NAMES.get(name, split) if split == "train" else split, f"{path} ({name})", frame)
-                for name, frame in hub.items()
-            ]
-            continue
-        if sources.is_url(path):
-            files = [sources.download(path, checksum, home() / "downloads")]
-        else:
-            files = sources.local_files(path)
-        frames += [(split, str(file), load(file, config.format, config.encoding, config.quote_char)) for file in files]
-    return frames
-
-
-def _to_schema(
-    raw: pl.DataFrame, config: DatasetConfig, place: Path, default_split: str, noticed: Counter[str]
-) -> pl.DataFrame:
+def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str]) -> pl.DataFrame:
+    raw, place = chunk.frame, Path(chunk.place)
     columns = _columns(raw, config, place)
+    if chunk.place.startswith(DATABASE) and "id" not in columns:
+        raise DataError(
+            f"The query on {config.path} gives no id: rows of a database have no order to number them by.",
+            "Select a column id, or name one with dataset.id_column.",
+        )
     text = _flat(raw[columns["text"]]).cast(pl.String)
-    label, rating = _labels(raw, columns, config, place, noticed)
+    label, rating = _labels(chunk, columns, config, noticed)
     created_at = _times(raw, columns.get("created_at"))
     noticed["unreadable date"] += created_at.null_count() - _strings(raw, columns.get("created_at")).null_count()
-    numbered = pl.select(pl.concat_str(pl.lit(f"{place.name}:"), pl.int_range(1, len(raw) + 1))).to_series()
     ids = _strings(raw, columns.get("id"))
     noticed["id made from file and row"] += ids.null_count()
     return pl.DataFrame(
         {
-            "id": ids.fill_null(numbered) if ids.null_count() else ids,
+            "id": ids.fill_null(_numbered(chunk)) if ids.null_count() else ids,
             "text": text.fill_null(""),
             "label": label,
             "rating": rating,
@@ -165,9 +174,15 @@ def _to_schema(
             "language": _languages(raw, columns.get("language"), text, config.language),
             "created_at": created_at,
             "source": _strings(raw, columns.get("source")).fill_null(config.name),
-            "split": _given_split(raw, columns.get("split"), default_split, place),
+            "split": _given_split(raw, columns.get("split"), chunk.split, place),
         }
     )
+
+
+def _numbered(chunk: RawChunk) -> pl.Series:
+    """Ids for rows that have none: the place's name and the row's number from 1."""
+    numbers = pl.int_range(chunk.before + 1, chunk.before + len(chunk.frame) + 1)
+    return pl.select(pl.concat_str(pl.lit(f"{Path(chunk.place).name}:"), numbers)).to_series()
 
 
 def _columns(raw: pl.DataFrame, config: DatasetConfig, place: Path) -> dict[str, str]:
@@ -198,8 +213,11 @@ def _strings(raw: pl.DataFrame, column: str | None) -> pl.Series:
     if column is None:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
     values = _flat(raw[column])
-    if values.dtype.is_float() and (values.drop_nulls() % 1 == 0).all():
-        values = values.cast(pl.Int64)
+    if values.dtype.is_float():
+        whole = (values % 1 == 0) & (values.abs() < _LARGEST_WHOLE)
+        return values.cast(pl.String).zip_with(
+            ~whole.fill_null(False), values.cast(pl.Int64, strict=False).cast(pl.String)
+        )
     if values.dtype != pl.String:
         return values.cast(pl.String)
     values = values.str.strip_chars()
@@ -207,14 +225,15 @@ def _strings(raw: pl.DataFrame, column: str | None) -> pl.Series:
 
 
 def _labels(
-    raw: pl.DataFrame, columns: dict[str, str], config: DatasetConfig, place: Path, noticed: Counter[str]
+    chunk: RawChunk, columns: dict[str, str], config: DatasetConfig, noticed: Counter[str]
 ) -> tuple[pl.Series, pl.Series]:
     """Label indices and ratings; both null where the row does not say."""
+    raw = chunk.frame
     written = _strings(raw, columns.get("rating"))
     rating = written.cast(pl.Float32, strict=False)
     noticed["unreadable rating"] += rating.null_count() - written.null_count()
     if "label" in columns:
-        return _labels_by_value(_strings(raw, columns["label"]), raw, columns, config, place), rating
+        return _labels_by_value(_strings(raw, columns["label"]), chunk, columns, config), rating
     label = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(raw))
     # The default ranges may name labels that a dataset with labels of its own does not have.
     for name, (low, high) in config.rating_ranges.items():
@@ -225,19 +244,19 @@ def _labels(
     return label, rating
 
 
-def _labels_by_value(
-    values: pl.Series, raw: pl.DataFrame, columns: dict[str, str], config: DatasetConfig, place: Path
-) -> pl.Series:
+def _labels_by_value(values: pl.Series, chunk: RawChunk, columns: dict[str, str], config: DatasetConfig) -> pl.Series:
     names = config.label_values or {name: name for name in config.labels}
     unknown = values.is_not_null() & ~values.is_in(list(names))
     if unknown.any():
         rows = unknown.arg_true().head(_FIRST)
-        where = _strings(raw.select(columns["id"])[rows], columns["id"]).to_list() if "id" in columns else None
+        ids = chunk.frame.select(columns["id"])[rows] if "id" in columns else None
+        where = _strings(ids, columns["id"]).to_list() if ids is not None else None
         known = ", ".join(repr(name) for name in names)
         shown = mask(str(values[rows[0]]))[:40]
         raise DataError(
-            f"{place}: the label {shown!r} in column {columns['label']!r} is not one of {known} "
-            f"({unknown.sum()} rows, first {f'ids {where}' if where else f'rows {(rows + 1).to_list()}'}).",
+            f"{chunk.place}: the label {shown!r} in column {columns['label']!r} is not one of {known} "
+            f"({unknown.sum()} rows, first "
+            f"{f'ids {where}' if where else f'rows {(rows + chunk.before + 1).to_list()}'}).",
             f"Map it with dataset.label_values, for example {{{shown!r}: {config.labels[0]}}}.",
         )
     indices = {value: config.labels.index(name) for value, name in names.items()}
@@ -297,13 +316,13 @@ def detect_language(texts: pl.Series) -> pl.Series:
 
 def _given_split(raw: pl.DataFrame, column: str | None, default: str, place: Path) -> pl.Series:
     given = _strings(raw, column).str.to_lowercase()
-    unknown = given.filter(given.is_not_null() & ~given.is_in(list(_SPLIT_NAMES)))
+    unknown = given.filter(given.is_not_null() & ~given.is_in(list(SPLIT_NAMES)))
     if len(unknown):
         raise DataError(
             f"{place}: the value {unknown[0]!r} of the column {column!r} is no split.",
             'Use train, validation and test, or set dataset.split_column="" to split by hash or time.',
         )
-    return given.replace_strict(_SPLIT_NAMES, default=default, return_dtype=pl.String)
+    return given.replace_strict(SPLIT_NAMES, default=default, return_dtype=pl.String)
 
 
 def _select(frame: pl.DataFrame, config: DatasetConfig, noticed: Counter[str]) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -321,9 +340,6 @@ def _select(frame: pl.DataFrame, config: DatasetConfig, noticed: Counter[str]) -
         kept = frame.filter(fractions(frame["id"] + "\x1f" + frame["text"], "sample") < config.sample_rate)
         left_out[f"sample_rate {config.sample_rate}"] = len(frame) - len(kept)
         frame = kept
-    if frame.is_empty():
-        reasons = ", ".join(f"{reason}: {rows} rows" for reason, rows in left_out.items())
-        raise DataError(f"{config.name}: no row is left after {reasons}.", "Widen what dataset selects.")
     return frame, left_out
 
 

@@ -12,6 +12,8 @@ from datasets.fingerprint import generate_random_fingerprint
 
 COLUMNS = ("id", "text", "label", "rating", "category", "language", "created_at", "source")
 SPLITS = ("train", "validation", "test")
+# The `source` of a review whose label came back from a user of the deployed model.
+FEEDBACK_SOURCE = "feedback"
 
 
 def features(labels: Sequence[str]) -> Features:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -125,8 +126,11 @@ def _cause(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-def hub_frames(path: str) -> dict[str, pl.DataFrame]:
-    """The splits of a Hugging Face dataset `hf://owner/name[/config][@revision]`; class labels become their names."""
+def hub_batches(path: str, rows: int) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The splits of a Hugging Face dataset `hf://owner/name[/config][@revision]`, in frames of at most `rows` rows.
+
+    Class labels become their names.
+    """
     identity, _, revision = path.removeprefix(HUB).partition("@")
     parts = identity.split("/")
     if len(parts) not in (2, 3):
@@ -136,12 +140,14 @@ def hub_frames(path: str) -> dict[str, pl.DataFrame]:
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be loaded: {cause}.", "Check the name, the network and HF_TOKEN.") from None
-    return {str(name): _hub_frame(rows) for name, rows in loaded.items()}
+    for name, split in loaded.items():
+        for start in range(0, len(split), rows):
+            yield str(name), _hub_frame(split, start, rows)
 
 
-def _hub_frame(rows: datasets.Dataset) -> pl.DataFrame:
-    frame = pl.DataFrame(rows.data.table)
-    classes = {name: kind.names for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)}
+def _hub_frame(split: datasets.Dataset, start: int, rows: int) -> pl.DataFrame:
+    frame = pl.DataFrame(split.data.table.slice(start, rows))
+    classes = {name: kind.names for name, kind in split.features.items() if isinstance(kind, datasets.ClassLabel)}
     return frame.with_columns(
         pl.col(name).replace_strict(dict(enumerate(names)), default=None, return_dtype=pl.String)
         for name, names in classes.items()

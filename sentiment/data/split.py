@@ -29,7 +29,7 @@ def split(cleaned: Splits, config: SplitConfig) -> Splits:
         "test": 0.0 if len(cleaned.test) else config.test,
         "validation": 0.0 if len(cleaned.validation) else config.validation,
     }
-    parts = _by_time(frame, shares) if config.method == "time" else _by_hash(frame, shares, config.salt)
+    parts = _by_time(frame, shares) if config.method == "time" else by_hash(frame, shares, config.salt)
     carved = Splits.from_frame(frame.with_columns(split=parts), cleaned.labels)
     result = Splits(
         train=carved.train,
@@ -40,7 +40,8 @@ def split(cleaned: Splits, config: SplitConfig) -> Splits:
     return result
 
 
-def _by_hash(frame: pl.DataFrame, shares: dict[str, float], salt: str) -> pl.Series:
+def by_hash(frame: pl.DataFrame, shares: dict[str, float], salt: str) -> pl.Series:
+    """The split of every row, decided by its normalised text and `salt` alone; `shares` of test and validation."""
     place = fractions(frame["text"], salt)
     return _choose(test=place < shares["test"], validation=place < shares["test"] + shares["validation"])
 

@@ -1,11 +1,12 @@
 """Is one classifier better than another, judged on the same rows?"""
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from sentiment import html
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.data.reviews import Reviews
+from sentiment.data.reviews import FEEDBACK_SOURCE, Reviews
 from sentiment.evaluation.bootstrap import SIGNIFICANCE, Metric, resample_cells
 from sentiment.evaluation.evaluate import check_probabilities, true_codes
 from sentiment.evaluation.metrics import Counts, Floats, count_cells, hard_metrics
@@ -47,7 +48,8 @@ class SliceDifference(BaseModel):
 class PairedComparison(Report):
     """Candidate minus champion on the same rows: differences with paired bootstrap intervals, and McNemar's test.
 
-    The intervals have the level 1 - `significance`. `data_digest` is that of the `Reviews`.
+    The intervals have the level 1 - `significance`. `data_digest` is that of the `Reviews`. When some rows are feedback
+    (`FEEDBACK_SOURCE`), `known` is the difference on the others and `feedback` on those; else both are None.
     """
 
     candidate: str
@@ -62,6 +64,8 @@ class PairedComparison(Report):
     macro_f1: Metric
     mcnemar: McNemar
     slices: tuple[SliceDifference, ...]
+    known: SliceDifference | None = None
+    feedback: SliceDifference | None = None
 
     def to_html(self) -> str:
         """The differences, the test, then the slices."""
@@ -94,7 +98,8 @@ class PairedComparison(Report):
                         *_signed(part.macro_f1),
                         "" if part.enough_rows else html.badge("too few rows", None),
                     )
-                    for part in self.slices
+                    for part in (self.feedback, self.known, *self.slices)
+                    if part
                 ],
             ),
         ]
@@ -127,6 +132,13 @@ def compare(
     joint = count_cells(shape, *codes)
     accuracy, macro_f1 = _differences(joint, config.resamples, significance, rng)
     candidate_right, champion_right = codes[1] == truth, codes[2] == truth
+    slices = tuple(
+        _slice_difference(part, config, significance, rng) for part in slice_counts(reviews, config, shape, *codes)
+    )
+    known, feedback = (
+        _slice_difference(part, config, significance, rng) if part else None
+        for part in _known_and_feedback(reviews, shape, *codes)
+    )
     return PairedComparison(
         candidate=candidate,
         champion=champion,
@@ -139,9 +151,9 @@ def compare(
         accuracy=accuracy,
         macro_f1=macro_f1,
         mcnemar=mcnemar(int((candidate_right & ~champion_right).sum()), int((champion_right & ~candidate_right).sum())),
-        slices=tuple(
-            _slice_difference(part, config, significance, rng) for part in slice_counts(reviews, config, shape, *codes)
-        ),
+        slices=slices,
+        known=known,
+        feedback=feedback,
     )
 
 
@@ -175,6 +187,20 @@ def _differences(joint: Counts, resamples: int, significance: float, rng: np.ran
 def _difference(joint: Counts) -> tuple[Floats, Floats]:
     candidate, champion = hard_metrics(joint.sum(axis=-1)), hard_metrics(joint.sum(axis=-2))
     return candidate.accuracy - champion.accuracy, candidate.macro_f1 - champion.macro_f1
+
+
+def _known_and_feedback(
+    reviews: Reviews, shape: tuple[int, ...], *codes: NDArray[np.int64]
+) -> tuple[SliceCounts | None, SliceCounts | None]:
+    """The rows that are no feedback, and those that are; both None when none are, the first when all are."""
+    is_feedback = (reviews.frame()["source"] == FEEDBACK_SOURCE).fill_null(False).to_numpy()
+    if not is_feedback.any():
+        return None, None
+    known, feedback = (count_cells(shape, *(code[rows] for code in codes)) for rows in (~is_feedback, is_feedback))
+    return (
+        SliceCounts("rows", "known before the feedback", known) if known.any() else None,
+        SliceCounts("rows", "feedback", feedback),
+    )
 
 
 def _slice_difference(

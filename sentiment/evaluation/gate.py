@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from sentiment import html
 from sentiment.config.evaluation import GateConfig
+from sentiment.data.reviews import FEEDBACK_SOURCE
 from sentiment.evaluation.bootstrap import Metric
-from sentiment.evaluation.compare import PairedComparison
+from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.report import Report
 
@@ -122,8 +123,9 @@ def decide(
     """Decide on a candidate from evaluations on the same test rows.
 
     Without a champion the floors decide. With one, the candidate must also be better: the paired bootstrap interval of
-    the macro-F1 difference must lie above `min_gain`, and McNemar's test must find the accuracy better too. The digests
-    are those of the model folders; `champion_digest` is None when the registry has no champion.
+    the macro-F1 difference must lie above `min_gain`, McNemar's test must find the accuracy better too, and what the
+    champion knew must not be lost (`max_slice_loss`). The digests are those of the model folders; `champion_digest` is
+    None when the registry has no champion.
     """
     contenders = (
         _contender("candidate", candidate),
@@ -245,6 +247,55 @@ def _better(
         f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g}, which {'shows' if agrees else 'does not show'} "
         f"the candidate to be better at the level {config.significance:g}.",
     )
+    yield from _no_worse(comparison, config.max_slice_loss)
+
+
+def _no_worse(comparison: PairedComparison, most: float) -> Iterator[Check]:
+    """A gain on new reviews must not be paid for by the old ones."""
+    if comparison.feedback:
+        yield _known_rows(comparison.known, most)
+        yield _feedback_rows(comparison.feedback)
+    sources = [part for part in comparison.slices if part.column == "source" and part.value != FEEDBACK_SOURCE]
+    judged = [part for part in sources if part.enough_rows]
+    worse = [part for part in judged if part.macro_f1.high < 0 and part.macro_f1.value < -most]
+    if worse:
+        shown = ", ".join(f"{part.value} {_interval(part.macro_f1)}" for part in worse)
+        reason = f"Significantly worse than the champion, by more than {most:g} macro-F1, on the source {shown}."
+    elif judged:
+        reason = f"On no source ({', '.join(part.value for part in judged)}) significantly worse by more than {most:g}."
+    if judged:
+        yield Check(name="no source worse", passed=not worse, reason=reason)
+
+
+def _known_rows(known: SliceDifference | None, most: float) -> Check:
+    name = "no worse on known rows"
+    if known is None or not known.enough_rows:
+        rows = known.rows if known else 0
+        reason = (
+            f"Too few test rows are no feedback ({rows:,}): whether the candidate forgot what it knew is not shown."
+        )
+        return Check(name=name, passed=False, reason=reason)
+    passed = known.macro_f1.low > -most
+    return Check(
+        name=name,
+        passed=passed,
+        reason=f"On the {known.rows:,} test rows that are no feedback the macro-F1 difference is "
+        f"{_interval(known.macro_f1)}, which {'excludes' if passed else 'does not exclude'} a loss of {most:g}.",
+    )
+
+
+def _feedback_rows(feedback: SliceDifference) -> Check:
+    gained = feedback.macro_f1.high >= 0
+    return Check(
+        name="feedback rows",
+        passed=gained,
+        reason=f"On the {feedback.rows:,} feedback rows of the test set the macro-F1 difference is "
+        f"{_interval(feedback.macro_f1)}{'' if gained else ': a loss'}.",
+    )
+
+
+def _interval(difference: Metric) -> str:
+    return f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
 
 
 def _missing_comparison(

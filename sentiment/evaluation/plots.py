@@ -1,37 +1,20 @@
-"""The pictures of the evaluation reports, as PNG bytes, drawn without pyplot's global state.
+"""The pictures of the evaluation reports, as PNG bytes."""
 
-Hangul is drawn with NanumGothic from the package koreanize-matplotlib, so that a machine needs no Korean font. The
-colours are those of Okabe & Ito (2008), which stay apart under colour blindness.
-"""
-
-import io
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, get_font
-from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 
-from sentiment.errors import SentimentError
+from sentiment.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png, short
 from sentiment.evaluation.bootstrap import Metric
 from sentiment.evaluation.calibration import Calibration
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
 
-BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#7A7A7A", "#222222"
 BLUES = LinearSegmentedColormap.from_list("blues", ["#FFFFFF", BLUE])
-WIDTH_INCHES = 6.4
-DPI = 144
-LONGEST_LABEL = 32
 
 
 class Estimate(NamedTuple):
@@ -48,19 +31,19 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], labels: Sequence[str]) 
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.6 + 0.9 * len(labels)
-    figure, axes = _axes(side, side - 0.4, "Where the predictions fall", "share of each true label, and rows")
+    figure, axes = axes_of(side, side - 0.4, "Where the predictions fall", "share of each true label, and rows")
     axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         text = f"{share:.0%}\n{counts[row, column]:,}" if counts[row].any() else "–"
         axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else INK, fontsize=11)
-    names = [_short(label) for label in labels]
+    names = [short(label) for label in labels]
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def reliability(calibration: Calibration) -> bytes:
@@ -72,18 +55,18 @@ def reliability(calibration: Calibration) -> bytes:
         f"calibration error (ECE) {calibration.ece:.3f}; chance alone would give {calibration.ece_by_chance:.3f}\n"
         f"a point stands for {each} rows; the grey line is perfect calibration"
     )
-    figure, axes = _axes(5.2, 5.0, "How far the confidence can be trusted", subtitle)
+    figure, axes = axes_of(5.2, 5.0, "How far the confidence can be trusted", subtitle)
     axes.axline((0, 0), (1, 1), color=GREY, linewidth=1, zorder=1)
     axes.plot([bin_.confidence for bin_ in bins], [bin_.accuracy.value for bin_ in bins], color=BLUE, alpha=0.5)
     for bin_ in bins:
-        _interval(axes, bin_.accuracy, at=bin_.confidence, vertical=True)
+        interval(axes, bin_.accuracy, at=bin_.confidence, vertical=True)
     axes.set_xlim(min(bin_.confidence for bin_ in bins) - 0.03, 1.01)
     axes.set_ylim(min(bin_.accuracy.low for bin_ in bins) - 0.03, 1.02)
     axes.set_xlabel("confidence of the predicted label")
     axes.set_ylabel("share that is right")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return _png(figure)
+    return png(figure)
 
 
 def slices(parts: Sequence[SliceResult], overall: Metric) -> bytes:
@@ -109,78 +92,19 @@ def choices(rows: Sequence[Choice]) -> bytes:
 
 
 def _forest(title: str, subtitle: str, estimates: Sequence[Estimate], reference: float | None = None) -> bytes:
-    figure, axes = _axes(WIDTH_INCHES, 1.3 + 0.32 * len(estimates), title, subtitle)
+    figure, axes = axes_of(WIDTH_INCHES, 1.3 + 0.32 * len(estimates), title, subtitle)
     if reference is not None:
         axes.axvline(reference, color=INK, linewidth=0.8, zorder=1)
     for position, estimate in enumerate(estimates):
-        _interval(axes, estimate.metric, at=position, colour=estimate.colour)
+        interval(axes, estimate.metric, at=position, colour=estimate.colour)
         text = f"{estimate.metric.value:.3f}   {estimate.note}".rstrip()
         place, colour = axes.get_yaxis_transform(), GREY if estimate.colour == GREY else INK
         axes.text(1.02, position, text, transform=place, va="center", fontsize=9, color=colour)
-    axes.set_yticks(range(len(estimates)), [_short(estimate.label) for estimate in estimates])
+    axes.set_yticks(range(len(estimates)), [short(estimate.label) for estimate in estimates])
     axes.set_ylim(len(estimates) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
-    return _png(figure)
-
-
-def _interval(axes: Axes, metric: Metric, *, at: float, colour: str = BLUE, vertical: bool = False) -> None:
-    ends = [metric.low, metric.high]
-    line, point = ([at, at], ends), (at, metric.value)
-    if not vertical:
-        line, point = (ends, [at, at]), (metric.value, at)
-    axes.plot(*line, color=colour, linewidth=2, solid_capstyle="round", zorder=2)
-    axes.plot(*point, marker="o", markersize=6, color=colour, markeredgecolor="white", zorder=3)
-
-
-def _axes(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
-    """An empty plot under a title and one or two lines that say how to read it; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    lines = "\n" * (subtitle.count("\n") + 1)
-    figure.suptitle(title + lines, x=0.015, ha="left", fontsize=13, fontweight="bold", color=INK)
-    below_title = 1 - 0.32 / height
-    figure.text(0.015, below_title, subtitle, va="top", fontsize=9, color="#555555").set_in_layout(False)
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelcolor=INK, labelsize=9, color=GREY)
-    return figure, axes
-
-
-def _short(label: str) -> str:
-    """A label that fits; what the font lacks (an emoji) is a box, as matplotlib would draw it after a warning."""
-    font = get_font(font_file())
-    drawable = "".join(character if font.get_char_index(ord(character)) else "□" for character in label)
-    return drawable if len(drawable) <= LONGEST_LABEL else f"{drawable[: LONGEST_LABEL - 1]}…"
-
-
-@cache
-def font_file(bold: bool = False) -> Path:
-    """NanumGothic's file, found without importing its package, which would change matplotlib's settings.
-
-    Raises SentimentError when the package is not installed.
-    """
-    spec = find_spec("koreanize_matplotlib")
-    if spec is None or spec.origin is None:
-        raise SentimentError(
-            "The font for the pictures is missing.", "Install it with `pip install koreanize-matplotlib`."
-        )
-    return Path(spec.origin).parent / "fonts" / ("NanumGothicBold.ttf" if bold else "NanumGothic.ttf")
-
-
-def _png(figure: Figure) -> bytes:
-    """Set every text in the font with Hangul, take `$` for a dollar rather than for TeX, and draw."""
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.get_ticklabels()  # ticks are lazy: this makes them
-    for text in figure.findobj(Text):
-        bold = text.get_fontweight() == "bold"
-        text.set_fontproperties(FontProperties(fname=font_file(bold), size=text.get_fontsize()))
-        text.set_parse_math(False)
-    figure.dpi = DPI
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()
+    return png(figure)

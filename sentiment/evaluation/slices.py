@@ -1,4 +1,4 @@
-"""The parts of a test set that are judged on their own: languages, categories, lengths."""
+"""The parts of a test set that are judged on their own: sources, languages, categories, lengths."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,10 +33,13 @@ def slice_counts(
 ) -> Iterator[SliceCounts]:
     """Cross-tabulate `codes` (one array a dimension of `shape`, one entry a row) within every slice.
 
-    Languages and categories come largest first, lengths rising. Rows without a value are in no slice.
+    Sources, languages and categories come largest first, lengths rising. Rows without a value are in no slice; a single
+    source is no slice: it would be the whole set again.
     """
     frame = reviews.frame()
+    several_sources = frame["source"].drop_nulls().n_unique() > 1
     columns = {
+        **({"source": _frequent(frame["source"], config.max_slices)} if several_sources else {}),
         "language": _frequent(frame["language"], config.max_slices),
         "category": _frequent(frame["category"], config.max_slices),
         "length": _lengths(frame["text"], config.length_edges),

@@ -6,7 +6,8 @@ a connection was lost in the middle of a commit changes nothing.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,17 @@ from sqlalchemy import (
     func,
     make_url,
     select,
+    union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, StatementError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError, StatementError
 
-from sentiment.errors import ConfigError
+from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
 from sentiment.predictions.migrations import upgrade
 from sentiment.predictions.records import Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
-from sentiment.predictions.tables import feedback, predictions
+from sentiment.predictions.tables import feedback, predictions, scores
 
 DATABASE_VARIABLE = "SENTIMENT_DATABASE_URL"
 SECONDS_TO_CONNECT = 3
@@ -72,9 +74,11 @@ class PredictionDatabase:
         return []
 
     def label_of(self, prediction_id: str) -> str | None:
-        """The label that was predicted; None for an unknown id."""
+        """The label that was predicted, for a request or in a batch; None for an unknown id."""
+        found = (select(table.c.label).where(table.c.id == prediction_id) for table in (predictions, scores))
         with self._engine.connect() as connection:
-            return connection.scalar(select(predictions.c.label).where(predictions.c.id == prediction_id))
+            label: str | None = connection.scalar(union_all(*found))
+            return label
 
     def recent(self, limit: int) -> list[PredictionRecord]:
         """The latest predictions, newest first."""
@@ -97,7 +101,9 @@ class PredictionDatabase:
         """Delete one small batch of what is older, feedback with its prediction; False when nothing is left."""
         outdated = select(predictions.c.id).where(predictions.c.time < cutoff).order_by(predictions.c.time)
         orphaned = select(feedback.c.id).where(
-            feedback.c.time < cutoff, ~exists().where(predictions.c.id == feedback.c.prediction_id)
+            feedback.c.time < cutoff,
+            ~exists().where(predictions.c.id == feedback.c.prediction_id),
+            ~exists().where(scores.c.id == feedback.c.prediction_id),
         )
         with self._engine.begin() as connection:
             ids = connection.scalars(outdated.limit(ROWS_PER_DELETE)).all()
@@ -135,6 +141,18 @@ class PredictionDatabase:
         if self._engine.dialect.name == "sqlite":
             return sqlite.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """For code that cannot go on without the database: its failures as StackError."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StackError(
+            f"The prediction database cannot be used ({type(error).__name__}).",
+            f"See that it runs and that {DATABASE_VARIABLE} names it.",
+        ) from error
 
 
 def default_database_url() -> str:

@@ -201,6 +201,30 @@ class Registry:
             return Path(path).read_text(encoding="utf-8")
 
     @stack_errors
+    def report(self, version: int, name: str) -> str:
+        """The text of a report that was registered with `version`, such as `reference.json`.
+
+        Raises ConfigError naming the reports there are when it has none of that name.
+        """
+        target = self.get(version)
+        place = f"{_place(target.digest)}/reports"
+        names = [Path(each.path).name for each in self._client.list_artifacts(target.run_id, place)]
+        if name not in names:
+            raise ConfigError(
+                f"Version {version} of {self.model_name} has no report {name}.",
+                f"It has {', '.join(sorted(names)) or 'none'}; a version trained now has them all.",
+            )
+        with tempfile.TemporaryDirectory() as temporary:
+            path = self._client.download_artifacts(target.run_id, f"{place}/{name}", temporary)
+            return Path(path).read_text(encoding="utf-8")
+
+    @stack_errors
+    def add_report(self, version: int, name: str, text: str) -> None:
+        """Keep `text` with `version` as the report `name`; one that is there already is replaced."""
+        target = self.get(version)
+        self._client.log_text(target.run_id, text, f"{_place(target.digest)}/reports/{name}")
+
+    @stack_errors
     def fetch(self, version: int, into: Path) -> Path:
         """The model folder of `version` as a folder inside `into` named by its digest, downloaded if need be.
 

@@ -24,7 +24,7 @@ def export_model(
 
     Never cached: the choice is by the latency on this machine.
     """
-    validation = _validation_rows(served.digest)
+    validation = validation_rows(served.digest)
     if validation is None:
         log_metadata({SUMMARY: f"kept as {classifier.kind}: its validation rows are not in this ZenML"})
         return classifier
@@ -34,7 +34,8 @@ def export_model(
     return chosen
 
 
-def _validation_rows(digest: str) -> Reviews | None:
+def validation_rows(digest: str) -> Reviews | None:
+    """The validation rows of the run that registered the model with this digest; None when this ZenML has none."""
     client = Client()
     for artifact in depaginate(client.list_artifact_versions, artifact=REGISTRATION, sort_by="desc:created"):
         registration = artifact.load()

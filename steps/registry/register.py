@@ -10,6 +10,7 @@ from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.models.base import TextClassifier
+from sentiment.monitoring.reference import Reference
 from sentiment.registration import Registration, register_candidate
 from stacks.model_control_plane import mirror
 from steps.names import REGISTRATION, SUMMARY
@@ -21,6 +22,7 @@ def register_model(
     candidate: TextClassifier,
     evaluation: Evaluation,
     decision: GateDecision,
+    reference: Reference,
     train: Reviews,
     validation: Reviews,
     test: Reviews,
@@ -33,6 +35,7 @@ def register_model(
         candidate,
         evaluation,
         decision,
+        reference=reference,
         splits={"train": train, "validation": validation, "test": test},
         config=config,
         metrics=flat_metrics(evaluation),

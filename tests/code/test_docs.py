@@ -13,10 +13,15 @@ from pydantic.fields import FieldInfo
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.deploy import DeployConfig, SmokeTestConfig, TrafficConfig
+from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.export import ExportConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.load import PROJECT
+from sentiment.config.monitor import MonitorConfig
+from sentiment.config.quality import QualityConfig
+from sentiment.config.retrain import FeedbackConfig, RetrainConfig, RetrainPolicy
+from sentiment.config.score import ScoreConfig
 from sentiment.config.stack import Component, Requirements, StackConfig
 from sentiment.config.train import StepOptions, TrainConfig
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
@@ -40,6 +45,14 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     ExportConfig,
     TrafficConfig,
     SmokeTestConfig,
+    MonitorConfig,
+    DriftConfig,
+    QualityConfig,
+    RetrainConfig,
+    RetrainPolicy,
+    FeedbackConfig,
+    ReferenceConfig,
+    ScoreConfig,
     StackConfig,
     Component,
     Requirements,

@@ -9,6 +9,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import Image
 
+from sentiment import drawing
 from sentiment.evaluation import plots
 from sentiment.evaluation.bootstrap import Metric
 from sentiment.evaluation.calibration import Calibration, ReliabilityBin, wilson
@@ -79,7 +80,7 @@ def test_each_picture_is_a_small_png_without_a_missing_glyph(name: str) -> None:
 
 @pytest.mark.parametrize("bold", [False, True])
 def test_the_font_has_hangul_and_what_the_pictures_write(bold: bool) -> None:
-    with TTFont(plots.font_file(bold)) as font:
+    with TTFont(drawing.font_file(bold)) as font:
         cmap = font.getBestCmap()
     syllables = range(ord("가"), ord("힣") + 1)
     assert all(code in cmap for code in (*syllables, *map(ord, "aZ09%–…□()")))

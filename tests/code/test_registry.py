@@ -237,3 +237,15 @@ def test_the_local_look_up_leaves_a_foreign_database_to_mlflow(tmp_path: Path) -
     assert local_champion(foreign, "sentiment") is None
     assert local_champion(tmp_path / "missing.db", "sentiment") is None
     assert not (tmp_path / "missing.db").exists()
+
+
+def test_a_report_is_read_back_by_its_name(registry: Registry, tmp_path: Path) -> None:
+    version = register(registry, tmp_path, "one")
+
+    assert registry.report(version, "evaluation.html") == "<p>잘했어요</p>"
+    with pytest.raises(ConfigError, match=r"Version 1 of sentiment has no report reference.json(?s:.*)evaluation.html"):
+        registry.report(version, "reference.json")
+    with pytest.raises(ConfigError, match="no report"):
+        registry.report(version, "../card.md")
+    registry.add_report(version, "reference.json", "{}")
+    assert registry.report(version, "reference.json") == "{}"

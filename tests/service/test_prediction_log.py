@@ -22,7 +22,7 @@ from sentiment.config.load import PROJECT
 from sentiment.predictions import PredictionLog, PredictionRecord
 from sentiment.predictions.database import make_engine
 from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, metadata, predictions
+from sentiment.predictions.tables import feedback, metadata, predictions, scores
 from tests.service.postgres_server import PostgresServer
 
 NOW = datetime.now(UTC)
@@ -247,6 +247,32 @@ def test_old_rows_go_in_small_batches_and_take_their_feedback_along(start_log: S
     log._retention_due = 0.0  # an hour has passed
     wait_until(lambda: ids_in(database_url) == [young.id])
     wait_until(lambda: feedback_in(database_url) == [(young.id, "negative")])
+
+
+def test_a_row_of_a_batch_takes_feedback_and_keeps_it(start_log: StartLog, database_url: str) -> None:
+    log = start_log(database_url, retention_days=30)
+    wait_until(lambda: log._retention_due > 0)
+    batch_row = {
+        "id": "batch-row",
+        "batch": "b",
+        "review_id": "1",
+        "model_version": "1",
+        "time": NOW - timedelta(days=40),
+        "text": "t",
+        "label": "positive",
+        "confidence": 0.9,
+        "probabilities": {"positive": 0.9},
+    }
+    with make_engine(database_url).begin() as connection:
+        connection.execute(scores.insert(), batch_row)
+    assert log.label_of("batch-row") == "positive"
+    assert log.feedback("batch-row", "negative")
+    wait_until(lambda: log.written == 1)
+    with make_engine(database_url).begin() as connection:
+        connection.execute(feedback.update().values(time=NOW - timedelta(days=31)))
+    log._retention_due = 0.0
+    wait_until(lambda: log._retention_due > 0)
+    assert feedback_in(database_url) == [("batch-row", "negative")]
 
 
 def test_processes_that_start_together_share_a_database(database_url: str, tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""python run.py --pipeline monitor"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from cli.console import Options, out, print_header, print_step, python, run_log
+from sentiment.config.load import load_config
+from sentiment.config.monitor import MonitorConfig
+from sentiment.config.retrain import RetrainConfig
+
+if TYPE_CHECKING:
+    from pipelines.launch.monitor import MonitorResult
+    from sentiment.retraining.decision import RetrainDecision
+
+TOP_EFFECTS = 8
+COLOURS = {"drift": "red", "drop": "red", "no_drift": "green", "ok": "green", "not_enough_data": "yellow"}
+
+
+def run(options: Options) -> None:
+    """Say whether the champion is still good. With `act`, retrain when the decision says so."""
+    config = load_config(options.config, MonitorConfig, options.overrides)
+    with run_log("monitor") as log:
+        from pipelines.launch.monitor import launch_monitor
+
+        champion = f"the champion of {config.model_name}"
+        print_header("monitor", {"stack": options.stack, "model": champion, "log": str(log)})
+        result = launch_monitor(config, options.stack, on_step=print_step)
+    _print(result)
+    if options.act and result.decision.retrain:
+        _retrain(config.retrain, result.decision, options)
+
+
+def _print(result: "MonitorResult") -> None:
+    drift, quality, decision = result.drift, result.quality, result.decision
+    out.print(f"\n[bold {COLOURS[drift.status]}]Drift: {escape(drift.summary)}[/]")
+    _print_effects(result)
+    out.print(f"\n[bold {COLOURS[quality.status]}]Quality: {escape(quality.summary)}[/]")
+    _print_quality(result)
+    out.print(f"\n[bold]Decision: {escape(decision.summary)}[/]")
+    if decision.trigger:
+        figures = {name: value for name, value in decision.evidence.items() if name not in {"drift", "quality"}}
+        out.print(f"  [dim]{escape('; '.join(f'{name} {value}' for name, value in figures.items()))}[/]")
+    out.print("\n[bold]Next[/]")
+    for command, what in _next_commands(result).items():
+        out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
+    out.print("\n[bold]Look[/]")
+    for what, page in result.pages.items():
+        out.print(f"  {escape(page)}  [dim]{what}[/]")
+    out.print(f"  {Path(python()).parent / 'zenml'} login --local  [dim]the dashboard; this run is {result.run_id}[/]")
+    out.print(f"\n[dim]{result.seconds:.0f} s[/]")
+
+
+def _print_effects(result: "MonitorResult") -> None:
+    tests = sorted(result.drift.tests, key=lambda test: -test.excess)
+    if not tests:
+        return
+    table = Table("", "effect", "drift from", "", box=None)
+    for test in tests[:TOP_EFFECTS]:
+        mark = "[red]✗[/]" if test.drifted else "[green]✓[/]"
+        table.add_row(
+            f"{mark} {escape(test.title)}", f"{test.effect:.3f}", f"{test.threshold:.3f}", escape(test.detail)
+        )
+    out.print(table)
+
+
+def _print_quality(result: "MonitorResult") -> None:
+    quality = result.quality
+    if not quality.rows:
+        return
+    table = Table("", "now", "in the test", box=None)
+    for name, metric, before in (
+        ("accuracy [95%]", quality.accuracy, quality.reference_accuracy),
+        ("macro-F1 [95%]", quality.macro_f1, quality.reference_macro_f1),
+        ("accuracy expected from the confidence", quality.estimate, quality.reference_accuracy),
+    ):
+        now = "–" if metric is None else f"{metric:.3f}" if isinstance(metric, float) else str(metric)
+        table.add_row(name, escape(now), f"{before:.3f}")
+    out.print(table)
+    out.print(
+        f"  {quality.labels:,} of {quality.rows:,} rows have a label ({quality.coverage:.0%}): "
+        f"{quality.confirmed:,} confirm, {quality.corrected:,} correct; {quality.counted:,} count"
+    )
+
+
+def _next_commands(result: "MonitorResult") -> dict[str, str]:
+    run = f"{python()} run.py"
+    if not result.quality.rows and not result.drift.rows:
+        return {
+            f"{run} --pipeline deploy": "answer reviews; every answer is a row to monitor",
+            f"{run} --pipeline score": "or score a file of reviews",
+        }
+    again = {f"{run} --pipeline monitor": "again, when there are more rows or labels"}
+    if result.decision.retrain:
+        return {f"{run} --pipeline retrain": "what --act does", **again}
+    return again
+
+
+def _retrain(config: RetrainConfig, decision: "RetrainDecision", options: Options) -> None:
+    from cli.retrain import exit_by, print_result
+
+    out.print("\n[bold]Retraining[/]")
+    with run_log("retrain") as log:
+        from pipelines.launch.retrain import launch_retrain
+
+        out.print(f"  log      {escape(str(log))}\n")
+        result = launch_retrain(
+            config, options.stack, decision=decision, use_cache=options.use_cache, on_step=print_step
+        )
+    print_result(result)
+    exit_by(result)

@@ -1,0 +1,137 @@
+"""python run.py --pipeline retrain, and python run.py retrain status | history | pause | resume"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, python, run_log, user
+from sentiment.config.load import load_config
+from sentiment.config.retrain import RetrainConfig
+from sentiment.errors import GateError, StackError
+
+if TYPE_CHECKING:
+    from pipelines.launch.retrain import RetrainResult
+    from sentiment.predictions.journal import Journal
+
+
+def run(options: Options) -> None:
+    """Retrain because a person asks for it; exit code 3 when the gate refused, 4 when the deployment failed."""
+    config = load_config(options.config, RetrainConfig, options.overrides)
+    with run_log("retrain") as log:
+        from pipelines.launch.retrain import decide_by_hand, launch_retrain
+
+        what = f"{config.model_name}, on {config.train.dataset.name} and the labels of its users"
+        print_header("retrain", {"stack": options.stack, "model": what, "log": str(log)})
+        result = launch_retrain(
+            config,
+            options.stack,
+            decision=decide_by_hand(config),
+            use_cache=options.use_cache,
+            on_step=print_step,
+        )
+    print_result(result)
+    exit_by(result)
+
+
+def exit_by(result: "RetrainResult") -> None:
+    """End with 3 when the gate refused, with 4 when a new champion could not be deployed."""
+    if result.outcome == "refused":
+        sys.exit(GateError.exit_code)
+    if result.rollout.failure:
+        sys.exit(StackError.exit_code)
+
+
+def print_result(result: "RetrainResult") -> None:
+    """Why, what was learnt from, the gate's verdict, and what became of a new champion."""
+    from cli.train import print_decision
+
+    out.print(f"\n{escape(result.decision.summary)}\n{escape(result.feedback.summary)}")
+    print_decision(result.trained)
+    if result.rollout.deployment:
+        out.print(f"[bold green]Serving {escape(result.rollout.deployment.summary)}[/]")
+    elif result.rollout.failure:
+        out.print(f"[bold red]{escape(result.summary)}[/]")
+    out.print("\n[bold]Next[/]")
+    for command in ("retrain history", "models list", "--pipeline deploy --rollback"):
+        out.print(f"  {python()} run.py {command}")
+    out.print(f"\n[dim]{result.seconds:.0f} s[/]")
+
+
+@click.group("retrain")
+@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
+@click.pass_context
+def retrain_group(context: click.Context, model_name: str) -> None:
+    """Pause retraining, resume it, and see what was decided."""
+    context.obj = model_name
+
+
+@retrain_group.command("status")
+@click.pass_obj
+def retrain_status(model_name: str) -> None:
+    """Whether retraining is paused, and the last decision."""
+    from sentiment.retraining.history import current_pause
+
+    with _journal(model_name) as journal:
+        pause = current_pause(journal)
+        latest = journal.entries(("decision",), limit=1)
+    if pause:
+        out.print(f"[yellow]Retraining of {escape(model_name)} is {escape(pause.summary)}[/] ({_time(pause.time)})")
+    else:
+        out.print(f"Retraining of {escape(model_name)} is not paused.")
+    out.print(f"{_time(latest[0].time)}  {escape(latest[0].summary)}" if latest else "Nothing was decided yet.")
+
+
+@retrain_group.command("history")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
+@click.pass_obj
+def retrain_history(model_name: str, limit: int) -> None:
+    """Decisions, retrainings and their outcomes, pauses, promotions, deployments and rollbacks, newest first."""
+    with _journal(model_name) as journal:
+        entries = journal.entries(("decision", "promotion", "rollback", "deployment", "paused", "resumed"), limit=limit)
+    for entry in entries:
+        version = f"version {entry.model_version}" if entry.model_version else ""
+        out.print(f" {_time(entry.time)}  {entry.kind:<10} {escape(version):<11} {escape(entry.summary)}")
+    if not entries:
+        out.print("Nothing was decided yet.")
+
+
+@retrain_group.command("pause")
+@click.option("--reason", required=True, help="Kept in the history.")
+@click.pass_obj
+def retrain_pause(model_name: str, reason: str) -> None:
+    """Let nothing be retrained until `resume`."""
+    from sentiment.retraining.history import pause
+
+    with _journal(model_name) as journal:
+        pause(journal, reason, user())
+    out.print(f"Retraining of {escape(model_name)} is paused. Go on: {python()} run.py retrain resume --reason ...")
+
+
+@retrain_group.command("resume")
+@click.option("--reason", required=True, help="Kept in the history.")
+@click.pass_obj
+def retrain_resume(model_name: str, reason: str) -> None:
+    """Let retraining go on."""
+    from sentiment.retraining.history import resume
+
+    with _journal(model_name) as journal:
+        resume(journal, reason, user())
+    out.print(f"Retraining of {escape(model_name)} goes on.")
+
+
+@contextmanager
+def _journal(model_name: str) -> "Iterator[Journal]":
+    from sentiment.predictions.database import default_database_url
+    from sentiment.retraining.history import journal_of
+
+    with journal_of(default_database_url(), model_name) as journal:
+        yield journal
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

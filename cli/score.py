@@ -1,0 +1,78 @@
+"""python run.py --pipeline score"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cli.console import Options, out, print_header, print_step, python, run_log
+from sentiment.config.load import load_config
+from sentiment.config.score import ScoreConfig
+from sentiment.data.read import source_digest
+from sentiment.scoring.target import default_batch
+
+if TYPE_CHECKING:
+    from pipelines.launch.score import OnProgress, ScoreResult
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def run(options: Options) -> None:
+    """Score a dataset, and print what the batch came out as."""
+    config = load_config(options.config, ScoreConfig, options.overrides)
+    batch = config.batch or default_batch(config, source_digest(config.dataset))
+    with run_log("score") as log:
+        from pipelines.launch.score import launch_score
+
+        what = f"{config.dataset.name}, {config.dataset.path}"
+        print_header("score", {"stack": options.stack, "dataset": what, "batch": batch, "log": str(log)})
+        with _progress_shown() as on_progress:
+            result = launch_score(config, batch, options.stack, on_step=print_step, on_progress=on_progress)
+    _print(result, options)
+
+
+@contextmanager
+def _progress_shown() -> Iterator["OnProgress"]:
+    """A bar on a terminal, a line now and then in a log."""
+    started = told = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if done and now - told >= SECONDS_BETWEEN_LINES:
+            told = now
+            rate = done / (now - started)
+            out.print(f"  · {done:,} of {total:,} rows, about {(total - done) / rate:,.0f} s left")
+
+    if not out.is_terminal:
+        yield line
+        return
+    columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True) as progress:
+        task = progress.add_task("", total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def _print(result: "ScoreResult", options: Options) -> None:
+    summary = result.summary
+    table = Table("label", "language", "rows", "share", "mean confidence", box=None)
+    for each in summary.tally.counts:
+        share = f"{each.rows / summary.tally.rows:.1%}"
+        table.add_row(escape(each.label), escape(each.language), f"{each.rows:,}", share, f"{each.confidence:.3f}")
+    out.print()
+    out.print(table)
+    out.print(f"\n[bold green]{escape(summary.summary)}[/]")
+    out.print("  [green]✓[/] every planned row was read back from the table, once")
+    for reason, rows in summary.snapshot.left_out.items():
+        out.print(f"  [yellow]·[/] {rows:,} not scored: {escape(reason)}")
+    out.print(f"  result  {escape(summary.parquet)}")
+    run = f"{python()} run.py"
+    out.print("\n[bold]Next[/]")
+    out.print(f"  {run} --pipeline score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
+    out.print(f"  {run} --pipeline monitor  [dim]is the model still good on these rows?[/]")
+    out.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
+    out.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")

@@ -1,0 +1,154 @@
+"""Launch the retrain pipeline, deploy a new champion, and go back to the one before when that fails."""
+
+import getpass
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipelines.launch.common import OnStep, keep, launching, record, report_of
+from pipelines.launch.deploy import launch_deploy
+from pipelines.launch.train import TrainResult, alert_outcome, record_promotion, step_options, train_result, version_of
+from pipelines.retrain import retrain, step_names
+from sentiment.config.retrain import RetrainConfig
+from sentiment.data.read import source_digest
+from sentiment.deployment import Deployment
+from sentiment.errors import GateError, SentimentError
+from sentiment.predictions.database import default_database_url
+from sentiment.predictions.journal import Entry
+from sentiment.registry import Registry, default_tracking_uri
+from sentiment.retraining.assess import assess_by_hand
+from sentiment.retraining.decision import RetrainDecision
+from sentiment.retraining.feedback import FeedbackReport
+from sentiment.retraining.history import Outcome, journal_of, record_outcome, record_start
+from stacks.catalogue import load_stack
+from stacks.model_control_plane import mirror
+from steps.names import FEEDBACK_REPORT
+
+OUTCOMES: dict[str, Outcome] = {"promote": "promoted", "refuse": "refused", "unchanged": "unchanged"}
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What became of a new champion: deployed, or `failure` and the version that is champion again (if there is one).
+
+    All None: there was nothing to deploy, or nowhere to deploy it to.
+    """
+
+    deployment: Deployment | None = None
+    failure: SentimentError | None = None
+    back_to: int | None = None
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """A finished retraining: why, what was learnt from, what the gate said, and what became of a new champion."""
+
+    decision: RetrainDecision
+    feedback: FeedbackReport
+    trained: TrainResult
+    rollout: Rollout
+    seconds: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, in a word or two."""
+        return "rolled back" if self.rollout.back_to else OUTCOMES[self.trained.decision.outcome]
+
+    @property
+    def summary(self) -> str:
+        """How it ended, in one or two sentences."""
+        if self.rollout.failure is None:
+            return self.trained.decision.summary
+        back_to = self.rollout.back_to
+        now = f"version {back_to}, which still serves, is the champion again" if back_to else "it stays the champion"
+        version = self.trained.registration.version
+        return f"Version {version} was promoted but could not be deployed; {now}. {self.rollout.failure.cause}"
+
+
+def decide_by_hand(config: RetrainConfig) -> RetrainDecision:
+    """The decision of the person at the keyboard, kept in the journal: yes, unless retraining is paused."""
+    url = default_database_url()
+    return assess_by_hand(config, actor=getpass.getuser(), database_url=url, now=datetime.now(UTC))
+
+
+def launch_retrain(
+    config: RetrainConfig, stack_name: str, *, decision: RetrainDecision, use_cache: bool, on_step: OnStep
+) -> RetrainResult:
+    """Retrain as `decision` says; a new champion is deployed where the stack has a model deployer.
+
+    Alerts go out for a refusal, a new champion and a failure; the journal keeps start, promotion, deployment and
+    outcome. Raises SentimentError for a decision against retraining, StackError for a stack or a prediction database
+    that cannot be used, DataError for data that does not pass validation. A deployment that fails is in the result.
+    """
+    if not decision.retrain:
+        raise SentimentError(decision.summary, "See what stands in the way: python run.py retrain status.")
+    started = time.monotonic()
+    stack = load_stack(stack_name)
+    start = _record_start(config.model_name, decision)
+    try:
+        feedback, trained = _train(config, stack_name, decision, use_cache=use_cache, on_step=on_step)
+    except BaseException as error:
+        _record_failure(config.model_name, start, error)
+        raise
+    rollout = Rollout()
+    if trained.registration.promoted:
+        record_promotion(trained)
+        if config.deploy and "model_deployer" in stack.enabled():
+            rollout = _roll_out(config, stack_name, on_step)
+    result = RetrainResult(decision, feedback, trained, rollout, time.monotonic() - started)
+    keep(
+        config.model_name,
+        lambda journal: record_outcome(journal, start, result.outcome, result.summary, version_of(trained)),
+    )
+    if result.outcome != "rolled back":
+        alert_outcome(trained, stack)
+    return result
+
+
+def _train(
+    config: RetrainConfig, stack_name: str, decision: RetrainDecision, *, use_cache: bool, on_step: OnStep
+) -> tuple[FeedbackReport, TrainResult]:
+    started = time.monotonic()
+    with launching("retrain", stack_name, on_step, model_name=config.model_name) as launch:
+        digest = source_digest(config.train.dataset)
+        configured = retrain.with_options(
+            run_name=launch.run_name, enable_cache=use_cache, steps=step_options(config.train, step_names(config))
+        )
+        run = launch.run(lambda: configured(config, digest, decision))
+        feedback = report_of(run, FEEDBACK_REPORT, FeedbackReport)
+        return feedback, train_result(run, launch, config.model_name, started)
+
+
+def _roll_out(config: RetrainConfig, stack_name: str, on_step: OnStep) -> Rollout:
+    name = config.model_name
+    try:
+        deployment = launch_deploy(config.deployment, stack_name, rollback=None, on_step=on_step).deployment
+    except SentimentError as failure:
+        return Rollout(failure=failure, back_to=_go_back(name, failure))
+    return Rollout(deployment=deployment)
+
+
+def _go_back(model_name: str, failure: SentimentError) -> int | None:
+    """Make the champion that still serves the champion again; None when there was none before."""
+    registry = Registry(default_tracking_uri(), model_name)
+    reason = f"the retrained version could not be deployed: {failure.cause}"
+    try:
+        champion = registry.rollback(reason, actor=f"retrain, run by {getpass.getuser()}")
+    except GateError:
+        return None
+    mirror(registry)
+    version = champion.version
+    record(model_name, Entry("rollback", f"Version {version} is the champion again: {reason}", str(version)))
+    return version
+
+
+def _record_start(model_name: str, decision: RetrainDecision) -> Entry:
+    champion = Registry(default_tracking_uri(), model_name).champion()
+    with journal_of(default_database_url(), model_name) as journal:
+        return record_start(journal, decision, str(champion.version) if champion else None)
+
+
+def _record_failure(model_name: str, start: Entry, error: BaseException) -> None:
+    cause = error.cause if isinstance(error, SentimentError) else type(error).__name__
+    summary = f"Retraining failed: {cause}"
+    keep(model_name, lambda journal: record_outcome(journal, start, "failed", summary, start.model_version))

@@ -1,0 +1,85 @@
+"""The config of the retrain pipeline: what configs/retrain.yaml may say."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sentiment.config.base import Config
+from sentiment.config.deploy import DeployConfig
+from sentiment.config.train import TrainConfig
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Trigger = Literal["quality_drop", "drift", "new_labels"]
+
+
+class RetrainPolicy(Config):
+    """When to retrain. All labels are those left after the checks of feedback, since the last retraining that ended.
+
+    `reasons`: what may lead to a retraining. `min_new_labels`: fewer teach too little, whatever the reason.
+    `enough_labels`: so many are a reason of their own. `cool_down_hours`: the rest after a retraining has started.
+    `max_retrains` in `budget_days`: the budget.
+    """
+
+    reasons: tuple[Trigger, ...] = ("quality_drop", "drift", "new_labels")
+    min_new_labels: Annotated[int, Field(ge=1)] = 200
+    enough_labels: Annotated[int, Field(ge=1)] = 5000
+    cool_down_hours: Annotated[float, Field(ge=0)] = 24
+    max_retrains: Annotated[int, Field(ge=1)] = 4
+    budget_days: Annotated[int, Field(ge=1, le=90)] = 30
+
+
+class FeedbackConfig(Config):
+    """Which labels from users may become training rows; see `sentiment.retraining.feedback`.
+
+    `max_rows`: the newest labels that are looked at. A caller is the digest of the header X-Caller-Key.
+
+    Floods: a caller with more than `max_caller_rows` labels in a day; or with more than `max_caller_share` of a day's
+    labels, if the day has labels of at least `min_callers` callers. Label flips: a caller contradicts predictions made
+    with at least `flip_confidence` more often than the median of the other callers by `flip_margin`; where no other
+    caller can be compared with, more often than `flip_alone_share`. It is judged from `flip_min_rows` such predictions
+    on, with a one-sided interval of the level 1 - `flip_significance`. Neither rule is held against `trusted_callers`.
+
+    Testing: people who answer by themselves correct more often than they confirm, and on such rows every other model
+    looks better than the champion. A row is tested on when its day's labels cover `min_coverage` of the day's
+    predictions, or when it comes from one of `random_sources`; else it may only be trained on.
+    """
+
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 200_000
+    max_caller_rows: Annotated[int, Field(ge=1)] = 5000
+    max_caller_share: Share = 0.5
+    min_callers: Annotated[int, Field(ge=2)] = 3
+    flip_confidence: Share = 0.8
+    flip_margin: Share = 0.2
+    flip_alone_share: Share = 0.5
+    flip_min_rows: Annotated[int, Field(ge=1)] = 30
+    flip_significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    trusted_callers: tuple[str, ...] = ()
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
+    random_sources: tuple[str, ...] = ()
+
+
+class RetrainConfig(Config):
+    """Everything `python run.py --pipeline retrain` can be told; see configs/retrain.yaml.
+
+    `train`: how the candidate is trained and judged, and on which reviews besides the feedback. `deploy`: deploy a new
+    champion as `deployment` says, where the stack has a model deployer. `force`: retrain by hand even while paused.
+    """
+
+    train: TrainConfig
+    policy: RetrainPolicy = RetrainPolicy()
+    feedback: FeedbackConfig = FeedbackConfig()
+    deploy: bool = True
+    deployment: DeployConfig
+    force: bool = False
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        trained, deployed = self.train.model_name, self.deployment.model_name
+        if trained != deployed:
+            raise ValueError(f"train.model_name is {trained!r}, deployment.model_name {deployed!r}")
+        return self
+
+    @property
+    def model_name(self) -> str:
+        """The registered model that is retrained."""
+        return self.train.model_name

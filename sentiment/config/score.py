@@ -1,0 +1,37 @@
+"""The config of the score pipeline: what configs/score.yaml may say."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from sentiment.config.base import Config
+from sentiment.config.dataset import DatasetConfig
+from sentiment.config.export import ExportConfig
+
+
+def _as_text(value: Any) -> Any:
+    # YAML reads 2026-11-21 as a date and 7 as a number.
+    return str(value) if isinstance(value, date | int | float) and not isinstance(value, bool) else value
+
+
+BatchName = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$"),
+]
+
+
+class ScoreConfig(Config):
+    """Everything `python run.py --pipeline score` can be told; see configs/score.yaml.
+
+    `batch` names the rows in the table; null makes a name of the dataset's name and of the digest of what it points
+    at, so that an unchanged source is the same batch. `shards` is in how many steps the rows are scored.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    model_name: str = "sentiment"
+    dataset: DatasetConfig
+    batch: BatchName | None = None
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    export: ExportConfig = ExportConfig()

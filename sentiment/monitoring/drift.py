@@ -1,0 +1,320 @@
+"""Has the traffic drifted from the reference? Effect sizes against thresholds, on windows of fixed size.
+
+No p-values: with enough rows they find differences too small to matter, and with few rows they find none. An effect
+must reach its threshold, and must also be larger than what chance alone does to two samples of these sizes.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+
+from sentiment import html
+from sentiment.config.drift import DriftConfig
+from sentiment.monitoring.data_quality import DataQuality, data_quality
+from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
+from sentiment.monitoring.distribution import Distribution
+from sentiment.monitoring.domain import Term, separate
+from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, distances
+from sentiment.monitoring.reference import Reference
+from sentiment.report import Report
+
+Status = Literal["drift", "no_drift", "not_enough_data"]
+Method = Literal["Wasserstein distance", "Jensen-Shannon distance", "AUC of a domain classifier", "share of the rows"]
+
+WASSERSTEIN: Method = "Wasserstein distance"
+JENSEN_SHANNON: Method = "Jensen-Shannon distance"
+AUC: Method = "AUC of a domain classifier"
+SHARE: Method = "share of the rows"
+
+# A trait that fewer texts have on either side is not compared.
+FEWEST_VALUES = 20
+# What chance does to a comparison of n rows with m hardly ever exceeds sqrt(1/n + 1/m) times one of these: the largest
+# seen between samples of the same reviews (`benchmarks/drift.py chance`), with 300 rows, was 4.0 for a distance of
+# numbers. A shift of the mean alone would need z = 4, but single descriptors have heavy tails.
+CHANCE = {WASSERSTEIN: 4.0, JENSEN_SHANNON: 1.6, AUC: 1.7}
+AUC_OF_GUESSING = 0.5
+PICTURES = 8
+
+
+class DriftTest(BaseModel):
+    """One comparison of `rows` values of the window with `reference_rows`.
+
+    `threshold` is the effect from which it says drift: the config's, or what chance can do where that is more.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    effect: FiniteFloat
+    threshold: FiniteFloat
+    method: Method
+    rows: int
+    reference_rows: int
+    detail: str
+    distribution: Distribution | None = None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the effect reaches the threshold."""
+        return self.effect >= self.threshold
+
+    @property
+    def excess(self) -> float:
+        """The effect in units of its threshold, both counted from no effect at all; 1 and more is drift."""
+        zero = AUC_OF_GUESSING if self.method == AUC else 0.0
+        return max(0.0, self.effect - zero) / (self.threshold - zero)
+
+
+class DriftReport(Report):
+    """The verdict on one window and the tests behind it.
+
+    `rows`: of the window, of which `texts` are distinct and compared with the `reference_rows`. `model_version`: of the
+    newest row. `terms`: what is typical of the window, masked. `evidently`: Evidently's own report.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: Status
+    tests: tuple[DriftTest, ...]
+    rows: int
+    texts: int
+    reference_rows: int
+    min_rows: int
+    since: datetime | None
+    until: datetime | None
+    model_version: str | None
+    data: DataQuality
+    terms: tuple[Term, ...] = ()
+    evidently: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def drifted(self) -> tuple[DriftTest, ...]:
+        """The tests that say drift, the clearest first."""
+        return tuple(sorted((test for test in self.tests if test.drifted), key=lambda test: -test.excess))
+
+    @cached_property
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        if self.status == "drift":
+            named = "; ".join(
+                f"{each.title} {each.effect:.2f} (from {each.threshold:.2f})" for each in self.drifted[:3]
+            )
+            more = f"; and {len(self.drifted) - 3} more" if len(self.drifted) > 3 else ""
+            return f"Drift in {len(self.drifted)} of {len(self.tests)} tests on {self.rows:,} rows: {named}{more}."
+        if self.status == "no_drift":
+            return f"No drift: {len(self.tests)} tests on {self.rows:,} rows, none above its threshold."
+        return (
+            f"Not enough data for a verdict: {self.texts:,} distinct texts to compare with {self.reference_rows:,} of "
+            f"the reference, and {self.min_rows:,} are needed on both sides."
+        )
+
+    @cached_property
+    def figures(self) -> dict[str, bytes]:
+        """All effects against their thresholds, and both distributions of what drifted."""
+        from sentiment.monitoring import drift_plots
+
+        if not self.tests:
+            return {}
+        return {
+            "effects": drift_plots.effects(self.tests),
+            **{
+                test.name: drift_plots.distribution(test.title, test.distribution)
+                for test in self.drifted[:PICTURES]
+                if test.distribution
+            },
+        }
+
+    def to_html(self) -> str:
+        """The verdict, the tests, the pictures, what is typical of the window, and the state of its data."""
+        ok = {"drift": False, "no_drift": True, "not_enough_data": None}[self.status]
+        period = f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC" if self.since and self.until else "–"
+        return html.page(
+            "Drift",
+            html.badge(self.status.replace("_", " "), ok),
+            html.paragraph(self.summary),
+            html.table(
+                ["window", "rows", "distinct texts", "reference", "model version"],
+                [(period, self.rows, self.texts, self.reference_rows, self.model_version)],
+            ),
+            html.section("Tests", self._test_table()),
+            *(html.figure(png, stem) for stem, png in self.figures.items()),
+            html.section("What tells the texts apart", *self._terms()),
+            html.section("Data", self._data_table()),
+        )
+
+    def _test_table(self) -> str:
+        return html.table(
+            ["", "what", "effect", "drift from", "method", "window", "reference", ""],
+            [
+                (
+                    html.badge("drift", False) if test.drifted else "",
+                    test.title,
+                    f"{test.effect:.3f}",
+                    f"{test.threshold:.3f}",
+                    test.method,
+                    test.rows,
+                    test.reference_rows,
+                    test.detail,
+                )
+                for test in sorted(self.tests, key=lambda test: -test.excess)
+            ],
+        )
+
+    def _terms(self) -> Iterator[str]:
+        if not self.terms:
+            yield html.paragraph("Nothing was compared.")
+            return
+        yield html.paragraph("Character n-grams that tell the window from the reference best, and who has them.")
+        yield html.table(
+            ["n-gram", "reference", "window"],
+            [(term.text, f"{term.reference:.1%}", f"{term.window:.1%}") for term in self.terms],
+        )
+
+    def _data_table(self) -> str:
+        data = self.data
+        return html.table(
+            ["rows", "empty", "repeated", "with odd characters", f"over {MOST_CHARACTERS:,} characters"],
+            [(data.rows, data.empty, data.repeated, data.odd, data.too_long)],
+        )
+
+
+def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig, *, seed: int) -> DriftReport:
+    """Compare the newest rows of `window` (time, model_version, text, label, confidence) with the reference.
+
+    Texts that are the same after normalisation count once, as in the reference: what a flood of one text does is said
+    by the share of repeated texts. Too few distinct texts on either side are "not_enough_data", never "no_drift";
+    what is wrong with the data is "drift" all the same.
+    """
+    rows = window.sort("time", maintain_order=True).tail(config.window_rows).with_columns(pl.col("text").fill_null(""))
+    data = data_quality(rows["text"], reference.normaliser)
+    beginnings = rows["text"].str.head(MOST_CHARACTERS)
+    cleaned = rows.with_columns(text=beginnings, cleaned=reference.normaliser.series(beginnings))
+    compared = cleaned.filter(pl.col("cleaned") != "").filter(pl.col("cleaned").is_first_distinct())
+    tests = _data_tests(data, config) if data.rows else ()
+    terms: tuple[Term, ...] = ()
+    evidently: dict[str, JsonValue] = {}
+    enough = min(compared.height, len(reference.texts)) >= config.min_rows
+    if enough:
+        column_tests, evidently = _column_tests(reference, compared, config)
+        domain_test, terms = _domain_test(reference, compared["cleaned"], config, seed)
+        tests = (*column_tests, domain_test, *tests)
+    newest = rows.tail(1)["model_version"].to_list()
+    return DriftReport(
+        status="drift" if any(test.drifted for test in tests) else "no_drift" if enough else "not_enough_data",
+        tests=tests,
+        rows=rows.height,
+        texts=compared.height,
+        reference_rows=len(reference.texts),
+        min_rows=config.min_rows,
+        since=rows["time"].min(),
+        until=rows["time"].max(),
+        model_version=newest[0] if newest else None,
+        data=data,
+        terms=terms,
+        evidently=evidently,
+    )
+
+
+def chance(method: Method, rows: int, reference_rows: int) -> float:
+    """The effect that two samples of these sizes hardly ever exceed by chance alone."""
+    zero = AUC_OF_GUESSING if method == AUC else 0.0
+    return zero + CHANCE[method] * math.sqrt(1 / rows + 1 / reference_rows)
+
+
+def _column_tests(
+    reference: Reference, compared: pl.DataFrame, config: DriftConfig
+) -> tuple[list[DriftTest], dict[str, JsonValue]]:
+    before, now = (
+        frame.select("label", "confidence").hstack(describe(frame["text"], reference.vocabulary))
+        for frame in (reference.frame(), compared)
+    )
+    columns = [
+        *(_Column(each.name, each.title, WASSERSTEIN, config.text_distance, each.spread) for each in DESCRIPTORS),
+        _Column("language", "language, by its letters", JENSEN_SHANNON, config.language_distance),
+        _Column("label", "predicted label", JENSEN_SHANNON, config.label_distance),
+        _Column("confidence", "confidence", WASSERSTEIN, config.confidence_distance, SMALLEST_DEVIATION),
+    ]
+    columns = [each for each in columns if min(before[each.name].count(), now[each.name].count()) >= FEWEST_VALUES]
+    effects, evidently = distances(before, now, [each.comparison() for each in columns])
+    return [each.test(before[each.name], now[each.name], effects[each.name]) for each in columns], evidently
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of both tables and how it is compared."""
+
+    name: str
+    title: str
+    method: Method
+    threshold: float
+    spread: float = SMALLEST_DEVIATION
+
+    def comparison(self) -> Comparison:
+        method = "wasserstein" if self.method == WASSERSTEIN else "jensenshannon"
+        return Comparison(self.name, method, self.threshold, self.spread)  # type: ignore[arg-type]
+
+    def test(self, before: pl.Series, now: pl.Series, effect: float) -> DriftTest:
+        numbers = self.method == WASSERSTEIN
+        distribution = Distribution.of_numbers(before, now) if numbers else Distribution.of_values(before, now)
+        detail = _means(before, now) if numbers else ""
+        return DriftTest(
+            name=self.name,
+            title=self.title,
+            effect=effect,
+            threshold=max(self.threshold, chance(self.method, now.count(), before.count())),
+            method=self.method,
+            rows=now.count(),
+            reference_rows=before.count(),
+            detail=detail,
+            distribution=distribution,
+        )
+
+
+def _means(before: pl.Series, now: pl.Series) -> str:
+    return "mean {:.4g} in the reference, {:.4g} in the window".format(*(column.mean() for column in (before, now)))
+
+
+def _domain_test(
+    reference: Reference, cleaned: pl.Series, config: DriftConfig, seed: int
+) -> tuple[DriftTest, tuple[Term, ...]]:
+    before = reference.normaliser.series(pl.Series(reference.texts))
+    separation = separate(before, cleaned, seed=seed)
+    test = DriftTest(
+        name="domain",
+        title="texts, told apart by n-grams",
+        effect=separation.auc,
+        threshold=max(config.domain_auc, chance(AUC, len(cleaned), len(before))),
+        method=AUC,
+        rows=len(cleaned),
+        reference_rows=len(before),
+        detail="0.5 is guessing, 1 is certain",
+    )
+    return test, separation.terms
+
+
+def _data_tests(data: DataQuality, config: DriftConfig) -> tuple[DriftTest, ...]:
+    found = (
+        ("empty", "empty texts", data.empty, config.max_empty_share),
+        ("repeated", "repeated texts", data.repeated, config.max_duplicate_share),
+        ("too_long", "texts too long to compare", data.too_long, config.max_too_long_share),
+    )
+    return tuple(
+        DriftTest(
+            name=name,
+            title=title,
+            effect=rows / data.rows,
+            threshold=threshold,
+            method=SHARE,
+            rows=data.rows,
+            reference_rows=0,
+            detail=f"{rows:,} rows",
+        )
+        for name, title, rows, threshold in found
+    )

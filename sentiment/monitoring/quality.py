@@ -1,0 +1,347 @@
+"""How good the answers are, from labels that arrive later; and an estimate while there are none.
+
+Labels that people send by themselves are no fair sample: who is content says nothing, so such labels make a model look
+worse than it is. A verdict is therefore made only from labels of days that are covered almost completely, or of sources
+that are known to label rows drawn at random. All other labels are counted and shown, with that said.
+
+The estimate is the mean confidence, corrected by how far confidence and accuracy lie apart on the reference rows:
+"difference of confidences" (Guillory et al. 2021, Predicting with Confidence on Unseen Distributions). It holds while
+confidence means what it meant in training. Drift can break that, so its error is shown wherever labels came.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from sentiment import html
+from sentiment.config.quality import QualityConfig
+from sentiment.evaluation.bootstrap import Metric, resample_cells, wilson
+from sentiment.evaluation.metrics import count_cells, hard_metrics
+from sentiment.monitoring.reference import Reference
+from sentiment.report import Report
+
+# Below this a resample is often without one of the labels, and the interval means nothing.
+FEWEST_FOR_MACRO_F1 = 20
+DAY = ("day", "model_version")
+
+Status = Literal["ok", "drop", "not_enough_data"]
+
+
+class DayQuality(BaseModel):
+    """One model version on one UTC day, the day of the prediction.
+
+    `labels` of the `rows` have a label by now, of which `counted` are a fair sample and enter the verdict. `estimate`
+    is the accuracy expected from the confidence of all rows, `estimate_error` the estimate for the labelled rows minus
+    their accuracy; both are None for a version whose reference is not at hand.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    day: date
+    model_version: str
+    rows: int
+    labels: int
+    confirmed: int
+    counted: int
+    accuracy: Metric | None
+    macro_f1: Metric | None
+    estimate: float | None
+    estimate_error: float | None
+
+    @property
+    def corrected(self) -> int:
+        """Labels that contradict the prediction."""
+        return self.labels - self.confirmed
+
+    @property
+    def coverage(self) -> float:
+        """Share of the rows that have a label."""
+        return self.labels / self.rows
+
+
+class QualityReport(Report):
+    """The verdict on one version, and what stands behind it.
+
+    `accuracy` (Wilson interval) and `macro_f1` (bootstrap) are of the newest `counted` labels that are a fair sample.
+    `rows`, `labels`, `confirmed` and `estimate` are of all the version's rows of the period. "drop": the upper end of
+    the interval lies below `reference_accuracy` minus `max_accuracy_loss`. "ok": it does not; a smaller loss may still
+    be there.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: Status
+    model_version: str | None
+    counted: int
+    min_labels: int
+    min_coverage: float
+    random_sources: tuple[str, ...]
+    accuracy: Metric | None
+    macro_f1: Metric | None
+    reference_accuracy: float
+    reference_macro_f1: float
+    max_accuracy_loss: float
+    rows: int
+    labels: int
+    confirmed: int
+    estimate: float | None
+    estimate_error: float | None
+    days: tuple[DayQuality, ...]
+
+    @property
+    def corrected(self) -> int:
+        """Labels that contradict the prediction."""
+        return self.labels - self.confirmed
+
+    @property
+    def coverage(self) -> float:
+        """Share of the version's rows that have a label."""
+        return self.labels / self.rows if self.rows else 0.0
+
+    @cached_property
+    def summary(self) -> str:
+        """The verdict in one sentence, the reasons for none in two or three."""
+        if self.accuracy is not None:
+            said = "Accuracy dropped" if self.status == "drop" else "No drop of accuracy shown"
+            loss = f"{self.reference_accuracy:.3f} in the test, a loss of {self.max_accuracy_loss:g} is tolerated"
+            return f"{said}: {self.accuracy} on {self.counted:,} labels; {loss}."
+        if not self.rows:
+            return "Nothing was predicted in the period."
+        said = f"Not enough labels for a verdict: {self.counted:,} of {self.min_labels:,}."
+        if self.labels > self.counted:
+            said += f" {self.labels - self.counted:,} more do not count: {self._bias}"
+        if self.estimate is not None:
+            said += f" Accuracy expected from the confidence: {self.estimate:.3f}."
+        return said
+
+    @property
+    def _bias(self) -> str:
+        return (
+            f"they cover less than {self.min_coverage:.0%} of their day's rows, "
+            "and people correct more often than they confirm."
+        )
+
+    @cached_property
+    def figures(self) -> dict[str, bytes]:
+        """Accuracy by day beside the estimate, when there is a day to draw."""
+        from sentiment.monitoring.quality_plots import quality_by_day
+
+        days = [day for day in self.days if self.model_version in {None, day.model_version}]
+        return {"quality": quality_by_day(days, self.reference_accuracy, self.max_accuracy_loss)} if days else {}
+
+    def to_html(self) -> str:
+        """The verdict, how far the labels can be trusted, the days."""
+        ok = {"ok": True, "drop": False, "not_enough_data": None}[self.status]
+        return html.page(
+            f"Quality of version {self.model_version}" if self.model_version else "Quality",
+            html.badge(self.status.replace("_", " "), ok),
+            html.paragraph(self.summary),
+            html.table(
+                ["", "now", "95% interval", "in the test"],
+                [
+                    _compared("accuracy", self.accuracy, self.reference_accuracy),
+                    _compared("macro-F1", self.macro_f1, self.reference_macro_f1),
+                    ("accuracy expected from the confidence", self.estimate, None, self.reference_accuracy),
+                ],
+            ),
+            *(html.figure(png, "accuracy by day") for png in self.figures.values()),
+            html.section("How far the labels can be trusted", *self._trust()),
+            html.section("By day and model version", html.paragraph(_READING), self._day_table()),
+        )
+
+    def _trust(self) -> Iterator[str]:
+        yield html.table(
+            ["rows", "with a label", "confirmed", "corrected", "coverage"],
+            [(self.rows, self.labels, self.confirmed, self.corrected, f"{self.coverage:.1%}")],
+        )
+        yield html.paragraph(
+            f"A day's labels count for the verdict when they cover {self.min_coverage:.0%} of its rows"
+            + (f", or come from {', '.join(self.random_sources)}" if self.random_sources else "")
+            + ". People who answer by themselves correct more often than they confirm: from their labels alone the "
+            "model looks worse than it is."
+        )
+        if self.estimate_error is not None:
+            yield html.paragraph(f"The estimate is off by {self.estimate_error:+.3f} on the labels that count.")
+
+    def _day_table(self) -> str:
+        return html.table(
+            _DAY_HEADERS,
+            [
+                (
+                    day.day.isoformat(),
+                    day.model_version,
+                    day.rows,
+                    day.labels,
+                    f"{day.coverage:.0%}",
+                    day.counted,
+                    day.confirmed,
+                    day.corrected,
+                    None if day.accuracy is None else str(day.accuracy),
+                    None if day.macro_f1 is None else str(day.macro_f1),
+                    day.estimate,
+                    None if day.estimate_error is None else f"{day.estimate_error:+.3f}",
+                )
+                for day in self.days
+            ],
+        )
+
+
+_DAY_HEADERS = (
+    *("day", "version", "rows", "labels", "coverage", "that count", "confirmed", "corrected"),
+    *("accuracy", "macro-F1", "estimate", "its error"),
+)
+_READING = (
+    "Accuracy and macro-F1 are of the rows that have a label by now, with 95% intervals; the estimate is of all rows. "
+    "Its error is estimate minus accuracy, both on the labelled rows."
+)
+
+
+def measure_quality(
+    rows: pl.DataFrame,
+    reference: Reference,
+    config: QualityConfig,
+    *,
+    seed: int,
+    model_version: str | None = None,
+    traffic: pl.DataFrame | None = None,
+) -> QualityReport:
+    """Judge the rows that have a label (`truth`) against the reference.
+
+    `rows`: time, model_version, label, confidence, truth and, where it is known, source. `traffic`: day, model_version,
+    rows and mean confidence of everything that was predicted; None when `rows` is all of it. The verdict is on
+    `model_version`, on all rows when it is None. Labels the reference does not know are left out.
+    """
+    rng = np.random.default_rng(seed)
+    dated = rows.with_columns(day=pl.col("time").dt.date())
+    if traffic is None:
+        traffic = dated.group_by(DAY).agg(rows=pl.len(), confidence=pl.col("confidence").mean())
+    labelled = _labelled(dated, traffic, reference, config)
+    judged = pl.lit(True) if model_version is None else pl.col("model_version") == model_version
+    own, own_traffic = labelled.filter(judged), traffic.filter(judged)
+    counted = own.filter("counts").sort("time", "id", descending=True).head(config.rows)
+    enough = counted.height >= config.min_labels
+    accuracy = _accuracy(counted) if enough else None
+    expected = _Estimate(reference)
+    return QualityReport(
+        status=_status(accuracy, reference, config),
+        model_version=model_version,
+        counted=counted.height,
+        min_labels=config.min_labels,
+        min_coverage=config.min_coverage,
+        random_sources=config.random_sources,
+        accuracy=accuracy,
+        macro_f1=_macro_f1(counted, reference.labels, config.resamples, rng) if enough else None,
+        reference_accuracy=reference.accuracy,
+        reference_macro_f1=reference.macro_f1,
+        max_accuracy_loss=config.max_accuracy_loss,
+        rows=int(own_traffic["rows"].sum()),
+        labels=own.height,
+        confirmed=int(own["right"].sum()),
+        estimate=expected.of(own_traffic),
+        estimate_error=expected.error(counted),
+        days=tuple(
+            _days(
+                labelled,
+                traffic,
+                expected,
+                model_version=model_version,
+                labels=reference.labels,
+                resamples=config.resamples,
+                rng=rng,
+            )
+        ),
+    )
+
+
+class _Estimate:
+    """Accuracy from confidence: the mean confidence minus what it was too high by on the reference rows."""
+
+    def __init__(self, reference: Reference) -> None:
+        rows = reference.frame()
+        right = (rows["label"] == rows["truth"]).to_numpy()
+        self._excess = float(rows["confidence"].to_numpy().mean() - right.mean())
+
+    def of(self, traffic: pl.DataFrame) -> float | None:
+        """For groups of rows with their mean confidence; None when there are none."""
+        if traffic.is_empty():
+            return None
+        mean = float((traffic["confidence"] * traffic["rows"]).sum()) / int(traffic["rows"].sum())
+        return min(1.0, max(0.0, mean - self._excess))
+
+    def error(self, labelled: pl.DataFrame) -> float | None:
+        """The estimate for the rows minus their accuracy."""
+        estimate = self.of(labelled.select("confidence", rows=pl.lit(1)))
+        return None if estimate is None else estimate - float(labelled["right"].to_numpy().mean())
+
+
+def _labelled(dated: pl.DataFrame, traffic: pl.DataFrame, reference: Reference, config: QualityConfig) -> pl.DataFrame:
+    """The labelled rows with `right` and whether each `counts` for the verdict."""
+    source = pl.col("source") if "source" in dated.columns else pl.lit(None, pl.String)
+    known = dated.filter(pl.col("truth").is_in(reference.labels), pl.col("label").is_in(reference.labels))
+    coverage = pl.len().over(DAY) / pl.col("rows")
+    return known.join(traffic.select(*DAY, "rows"), on=DAY, how="left").with_columns(
+        right=pl.col("label") == pl.col("truth"),
+        counts=(coverage >= config.min_coverage) | source.is_in(config.random_sources).fill_null(value=False),
+    )
+
+
+def _status(accuracy: Metric | None, reference: Reference, config: QualityConfig) -> Status:
+    if accuracy is None:
+        return "not_enough_data"
+    return "drop" if accuracy.high < reference.accuracy - config.max_accuracy_loss else "ok"
+
+
+def _days(
+    labelled: pl.DataFrame,
+    traffic: pl.DataFrame,
+    expected: _Estimate,
+    *,
+    model_version: str | None,
+    labels: tuple[str, ...],
+    resamples: int,
+    rng: np.random.Generator,
+) -> Iterator[DayQuality]:
+    groups = labelled.partition_by(DAY, as_dict=True)
+    for group in traffic.sort(DAY).partition_by(DAY, maintain_order=True):
+        day, version = group.row(0, named=True)["day"], group.row(0, named=True)["model_version"]
+        own = groups.get((day, version), labelled.clear())
+        judged = model_version is None or version == model_version
+        yield DayQuality(
+            day=day,
+            model_version=version,
+            rows=int(group["rows"].sum()),
+            labels=own.height,
+            confirmed=int(own["right"].sum()),
+            counted=int(own["counts"].sum()),
+            accuracy=_accuracy(own),
+            macro_f1=_macro_f1(own, labels, resamples, rng),
+            estimate=expected.of(group) if judged else None,
+            estimate_error=expected.error(own) if judged else None,
+        )
+
+
+def _accuracy(rows: pl.DataFrame) -> Metric | None:
+    return wilson(int(rows["right"].sum()), rows.height) if rows.height else None
+
+
+def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], resamples: int, rng: np.random.Generator) -> Metric | None:
+    if rows.height < FEWEST_FOR_MACRO_F1:
+        return None
+    names = pl.Enum(labels)
+    truth, predicted = (
+        rows[column].cast(names).to_physical().to_numpy().astype(np.int64) for column in ("truth", "label")
+    )
+    confusion = count_cells((len(labels), len(labels)), truth, predicted)
+    samples = hard_metrics(resample_cells(confusion, resamples, rng)).macro_f1
+    return Metric.from_samples(hard_metrics(confusion).macro_f1, samples)
+
+
+def _compared(name: str, metric: Metric | None, reference: float) -> tuple[object, ...]:
+    if metric is None:
+        return name, None, None, reference
+    return name, metric.value, f"{metric.low:.3f} to {metric.high:.3f}", reference

@@ -1,0 +1,152 @@
+"""`Reference`: what texts and answers looked like when the model was trained, kept for monitoring to compare with.
+
+It is made from validation and test rows: on its own training rows a model is more confident than it will ever be again.
+"""
+
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from sentiment import html
+from sentiment.config.drift import ReferenceConfig
+from sentiment.data.normalise import TextNormaliser
+from sentiment.data.pii import mask_series
+from sentiment.data.reviews import Splits
+from sentiment.errors import DataError
+from sentiment.models.base import TextClassifier
+from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Vocabulary, describe
+from sentiment.report import Report
+
+# The name under which a registered version keeps its reference.
+REFERENCE_FILE = "reference.json"
+MOST_TEXT_BYTES = 700_000
+# Training texts behind the vocabulary: more would only add n-grams too rare to be kept.
+MOST_VOCABULARY_TEXTS = 50_000
+
+
+class Reference(Report):
+    """A sample of texts with what the model said; columns of equal length.
+
+    Texts are masked, but raw otherwise, as traffic is: cleaning would take away what a broken client adds. No two are
+    the same to `normaliser`, which is the model's. `accuracy` and `macro_f1` are those of the evaluation on all test
+    rows. `predicted` and `truth` index `labels`; `confidence` is the probability of the predicted label. `vocabulary`
+    knows the training texts.
+    """
+
+    labels: tuple[str, ...]
+    normaliser: TextNormaliser
+    accuracy: float
+    macro_f1: float
+    texts: tuple[str, ...]
+    predicted: tuple[int, ...]
+    confidence: tuple[float, ...]
+    truth: tuple[int, ...]
+    category: tuple[str | None, ...]
+    vocabulary: Vocabulary
+
+    @classmethod
+    def build(
+        cls,
+        classifier: TextClassifier,
+        splits: Splits,
+        config: ReferenceConfig,
+        seed: int,
+        *,
+        accuracy: float,
+        macro_f1: float,
+    ) -> Self:
+        """Sample the labelled validation and test rows and let `classifier` answer them.
+
+        `splits` holds texts as they were read (`as_read`). Raises DataError when there are no such rows.
+        """
+        held_out = pl.concat([splits.validation.frame(), splits.test.frame()]).drop_nulls("label")
+        if held_out.is_empty():
+            raise DataError(
+                "There are no labelled validation or test rows to profile.", "Raise split.validation or split.test."
+            )
+        rows = _sample(held_out.filter(first_of_each(held_out["text"], classifier.normaliser)), config.rows, seed)
+        texts = rows["text"].to_list()
+        probabilities = classifier.predict_proba(texts)
+        return cls(
+            labels=classifier.labels,
+            normaliser=classifier.normaliser,
+            accuracy=accuracy,
+            macro_f1=macro_f1,
+            texts=tuple(mask_series(rows["text"]).str.head(MOST_CHARACTERS)),
+            predicted=tuple(probabilities.argmax(axis=1).tolist()),
+            confidence=tuple(np.round(probabilities.max(axis=1).astype(np.float64), 4).tolist()),
+            truth=tuple(rows["label"].to_list()),
+            category=tuple(rows["category"].to_list()),
+            vocabulary=_learn(splits.train.frame()["text"], seed),
+        )
+
+    def frame(self) -> pl.DataFrame:
+        """One row a text: text, label (as predicted), confidence, truth and category."""
+        names = np.array(self.labels)
+        return pl.DataFrame(
+            {
+                "text": self.texts,
+                "label": names[list(self.predicted)],
+                "confidence": self.confidence,
+                "truth": names[list(self.truth)],
+                "category": pl.Series(self.category, dtype=pl.String),
+            }
+        )
+
+    @cached_property
+    def summary(self) -> str:
+        """The profile in one sentence."""
+        return f"{len(self.texts):,} held-out reviews, accuracy {self.accuracy:.3f} and macro-F1 {self.macro_f1:.3f}."
+
+    def to_html(self) -> str:
+        """Counts and means, no texts."""
+        frame = self.frame()
+        described = describe(frame["text"], self.vocabulary)
+        shares = frame.group_by("label").agg(rows=pl.len(), confidence=pl.col("confidence").mean()).sort("label")
+        languages = described["language"].value_counts().sort("language")
+        return html.page(
+            "Reference for monitoring",
+            html.paragraph(self.summary),
+            html.paragraph("Monitoring compares new texts and the model's answers with these."),
+            html.section("Predicted labels", html.table(["label", "rows", "mean confidence"], shares.rows())),
+            html.section("Languages, by their letters", html.table(["language", "rows"], languages.rows())),
+            html.section(
+                "Texts",
+                html.table(
+                    ["", "mean", "standard deviation", "share of texts above 0"],
+                    [
+                        (each.title, column.mean(), column.std(), (column > 0).mean())
+                        for each in DESCRIPTORS
+                        for column in [described[each.name]]
+                    ],
+                ),
+            ),
+        )
+
+
+def as_read(cleaned: Splits, raw: Splits) -> Splits:
+    """The rows of `cleaned` with the texts they have in `raw`, found by their id.
+
+    A row whose id is not unique in `raw` keeps its cleaned text.
+    """
+    texts = raw.frame().select("id", raw_text="text").unique("id", keep="none")
+    frame = cleaned.frame().join(texts, on="id", how="left", maintain_order="left")
+    return Splits.from_frame(frame.with_columns(text=pl.coalesce("raw_text", "text")), cleaned.labels)
+
+
+def first_of_each(texts: pl.Series, normaliser: TextNormaliser) -> pl.Series:
+    """Which texts differ, to `normaliser`, from all before them."""
+    return normaliser.series(texts).is_first_distinct()
+
+
+def _sample(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+    """Up to `most` rows drawn at random, as many as fit in `MOST_TEXT_BYTES`."""
+    drawn = rows.sample(min(most, rows.height), seed=seed, shuffle=True)
+    fits = drawn["text"].str.head(MOST_CHARACTERS).str.len_bytes().cum_sum() <= MOST_TEXT_BYTES
+    return drawn.filter(fits)
+
+
+def _learn(texts: pl.Series, seed: int) -> Vocabulary:
+    return Vocabulary.of(texts.sample(min(len(texts), MOST_VOCABULARY_TEXTS), seed=seed).to_list())

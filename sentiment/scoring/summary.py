@@ -1,0 +1,136 @@
+"""`ScoringSummary`: what a batch came out as, for people."""
+
+from contextlib import closing
+from datetime import datetime
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict
+
+from sentiment import html
+from sentiment.predictions.journal import Entry, Journal
+from sentiment.report import Report
+from sentiment.scoring.plot import confidence_histogram
+from sentiment.scoring.score import ShardReport
+from sentiment.scoring.snapshot import SnapshotReport
+
+CONFIDENCE_BINS = 20
+
+
+class LabelCount(BaseModel):
+    """The rows of one label and language, and their mean confidence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str
+    language: str
+    rows: int
+    confidence: float
+
+
+class Tally(BaseModel):
+    """What stands in the table: rows by label and language, and by confidence in bins of equal width.
+
+    The bins go from one over the number of labels, the least the highest probability can be, to one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    counts: tuple[LabelCount, ...]
+    confidence: tuple[int, ...]
+
+    def by_label(self) -> dict[str, int]:
+        """Rows by label, the most frequent first."""
+        labels: dict[str, int] = {}
+        for each in self.counts:
+            labels[each.label] = labels.get(each.label, 0) + each.rows
+        return dict(sorted(labels.items(), key=lambda item: (-item[1], item[0])))
+
+
+class ScoringSummary(Report):
+    """One batch by one version of the model, every planned row verified to be in the table once.
+
+    `parquet` is where the result lies in the artifact store. `seconds` is from the start of the first shard to the end
+    of the last.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    model_version: str
+    kind: str
+    batch: str
+    labels: tuple[str, ...]
+    snapshot: SnapshotReport
+    shards: tuple[ShardReport, ...]
+    tally: Tally
+    parquet: str
+
+    @property
+    def scored(self) -> int:
+        """Rows that were predicted in this run."""
+        return sum(shard.scored for shard in self.shards)
+
+    @property
+    def skipped(self) -> int:
+        """Rows that were in the table before."""
+        return sum(shard.skipped for shard in self.shards)
+
+    @property
+    def seconds(self) -> float:
+        """How long the shards took, all together; those that ran at once count once."""
+        return (self.finished - min(shard.started for shard in self.shards)).total_seconds()
+
+    @property
+    def finished(self) -> datetime:
+        """When the last shard ended."""
+        return max(shard.finished for shard in self.shards)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows predicted and written a second."""
+        return self.scored / self.seconds if self.seconds else 0.0
+
+    @property
+    def summary(self) -> str:
+        """The batch in one sentence."""
+        labels = ", ".join(f"{label} {rows / self.tally.rows:.1%}" for label, rows in self.tally.by_label().items())
+        return (
+            f"The batch {self.batch} has {self.tally.rows:,} rows by {self.model_name} version {self.model_version} "
+            f"({self.scored:,} scored now, {self.skipped:,} there before): {labels}."
+        )
+
+    def record(self, database_url: str) -> None:
+        """Leave the batch in the model's journal. Raises SQLAlchemyError when the database is out of reach."""
+        detail = {
+            "batch": self.batch,
+            "rows": self.tally.rows,
+            "scored": self.scored,
+            "skipped": self.skipped,
+            "labels": self.tally.by_label(),
+        }
+        with closing(Journal(database_url, self.model_name)) as journal:
+            journal.record(Entry("score", self.summary, self.model_version, detail))
+
+    @cached_property
+    def figures(self) -> dict[str, bytes]:
+        """The histogram of the confidence."""
+        return {"confidence": confidence_histogram(self.tally.confidence, len(self.labels))}
+
+    def to_html(self) -> str:
+        """The sentence, the counts and the picture."""
+        facts = [
+            ("model", f"{self.model_name} version {self.model_version} ({self.kind})"),
+            ("shards", len(self.shards)),
+            ("rows a second", round(self.rows_per_second)),
+            ("result", self.parquet),
+        ]
+        counts = [(each.label, each.language, each.rows, each.confidence) for each in self.tally.counts]
+        return html.page(
+            f"Scores of {self.batch}",
+            html.paragraph(self.summary),
+            html.table(["what", "value"], facts),
+            html.section("Rows", html.table(["label", "language", "rows", "mean confidence"], counts)),
+            html.section("Confidence", html.figure(self.figures["confidence"], "Histogram of the confidence")),
+            html.section("Not scored", html.table(["reason", "rows"], self.snapshot.left_out.items())),
+        )

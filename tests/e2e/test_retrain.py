@@ -1,0 +1,113 @@
+"""Retrain from labels that came back: paused, promoted, and taken back when the new champion cannot be deployed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from sentiment.config.load import PROJECT
+from tests.e2e.conftest import Run
+
+# The champion's answers to the service reviews of 2025, each with its label, as the endpoint would have logged them.
+TRAFFIC = """
+from datetime import UTC, datetime, timedelta
+import polars as pl
+from sentiment.predictions import PredictionRecord
+from sentiment.predictions.database import PredictionDatabase, default_database_url
+from sentiment.predictions.records import FeedbackRecord
+from sentiment.predictor import Predictor
+
+rows = pl.read_csv("data/sample/reviews.csv").filter(pl.col("domain") == "service", pl.col("rating") != 3)
+champion = Predictor.champion()
+start = datetime.now(UTC) - timedelta(hours=2)
+events = []
+texts = rows["text"].fill_null("").to_list()
+for number, (answer, rating) in enumerate(zip(champion.predict(texts, return_probs=True), rows["rating"], strict=True)):
+    time = start + timedelta(seconds=number)
+    events.append(PredictionRecord(
+        f"p{number}", time, str(champion.version), answer["text"], answer["label"], answer["confidence"],
+        answer["probs"], 1.0,
+    ))
+    label = "positive" if rating > 3 else "negative"
+    events.append(FeedbackRecord(f"f{number}", f"p{number}", time + timedelta(minutes=5), label, "api", "c"))
+    if number < 40:  # and a caller who calls everything wrong
+        flipped = "positive" if answer["label"] == "negative" else "negative"
+        confident = PredictionRecord(
+            f"x{number}", time, str(champion.version), f"아무 말 {number}", answer["label"], 0.95, answer["probs"], 1.0
+        )
+        events += [confident, FeedbackRecord(f"y{number}", f"x{number}", time, flipped, "api", "flipper")]
+database = PredictionDatabase(default_database_url())
+database.connect()
+assert database.insert(events) == []
+database.close()
+"""
+PAUSE = """
+from sentiment.predictions.database import default_database_url
+from sentiment.retraining.history import journal_of, {what}
+with journal_of(default_database_url(), "sentiment") as journal:
+    {what}(journal, "a drill", "kim")
+"""
+
+
+def python(run: Run, code: str) -> None:
+    result = run.shell(f"{sys.executable} -c '{code.replace(chr(39), chr(34))}'")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="module")
+def movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "movies.csv"
+    pl.read_csv(PROJECT / "data/sample/reviews.csv").filter(pl.col("domain") == "movie").write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def retrained(run: Run, movies: Path) -> subprocess.CompletedProcess[str]:
+    """A champion of 2024's movies meets the services of 2025; the new one does not start in the time it is given."""
+    trained = run("--pipeline", "train", "--set", f"dataset.path={movies}", "--set", "split.test=0.3")
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    python(run, TRAFFIC)
+    python(run, PAUSE.format(what="pause"))
+    refused = run("--pipeline", "retrain", "--set", f"train.dataset.path={movies}")
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert "paused by kim: a drill" in refused.stderr
+    python(run, PAUSE.format(what="resume"))
+    return run(
+        "--pipeline",
+        "retrain",
+        *("--set", f"train.dataset.path={movies}", "--set", "train.split.test=0.3"),
+        *("--set", "deployment.start_seconds=0.05"),
+    )
+
+
+def test_the_gate_promotes_with_the_intervals_to_prove_it(retrained: subprocess.CompletedProcess[str]) -> None:
+    assert re.search(r"✓ collect_feedback .* 40 label flip", retrained.stdout), retrained.stdout + retrained.stderr
+    assert "Promoted: linear over v1" in retrained.stdout
+    feedback = re.search(r"feedback rows of the test set the macro-F1 difference is \+0\.\d+ \(\+", retrained.stdout)
+    known = re.search(
+        r"rows that are no feedback the macro-F1 difference is .* which excludes a loss", retrained.stdout
+    )
+    assert feedback
+    assert known
+
+
+def test_what_cannot_be_deployed_is_not_champion(run: Run, retrained: subprocess.CompletedProcess[str]) -> None:
+    assert retrained.returncode == 4, retrained.stdout + retrained.stderr
+    assert "version 1, which still serves, is the champion again" in retrained.stdout
+    assert "Traceback" not in retrained.stdout + retrained.stderr
+    versions = run("models", "list").stdout
+    assert re.search(r"1 +champion", versions)
+    assert "could not be deployed" in versions
+    assert run.servers() == []
+
+
+def test_the_journal_tells_it_all(run: Run, retrained: subprocess.CompletedProcess[str]) -> None:
+    code = "from cli.retrain import retrain_group; retrain_group()"
+    history = run.shell(f"{sys.executable} -c '{code}' history").stdout
+    expected = ("started (forced)", "Promoted: linear over v1", "champion again", "could not be deployed", "a drill")
+    for sentence in expected:
+        assert sentence in history, history
+    assert "No retraining, though" in history

@@ -1,0 +1,3 @@
+from tests.e2e.conftest import run
+
+__all__ = ["run"]
