@@ -7,7 +7,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint r
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(CHROMIUM),,-m "not browser")
 
-.PHONY: train test test-stacks test-airflow test-cluster lint browser format lock clean
+.PHONY: train test story test-stacks test-airflow test-cluster lint browser format lock clean
 
 train: .venv/.runtime
 	$(BIN)/python run.py --pipeline train
@@ -15,6 +15,10 @@ train: .venv/.runtime
 test: .venv/.dev lint
 	@$(if $(CHROMIUM),:,echo "No Chromium on the PATH: the browser tests are left out. 'make browser' installs it on Debian.")
 	$(PYTEST)
+
+# The whole loop on the bundled sample, told as it happens: drift, alert, retraining, take-over. 2-4 minutes.
+story: .venv/.dev
+	$(BIN)/python -m pytest tests/story -s --timeout 600
 
 # The stacks against S3 (moto), MLflow on PostgreSQL, and the Docker daemon when it has the training image; 10-20 minutes.
 IMAGE ?= $(or $(SENTIMENT_TRAINING_IMAGE),sentiment-training:local)

@@ -15,6 +15,9 @@ from steps.monitoring.read_window import read_newest
 from steps.monitoring.tell import tell
 from steps.retraining.decide import decide_retrain
 
+STEPS = (fetch_reference, read_newest, measure_drift, measure_champion, tell, decide_retrain)
+STEP_NAMES = [each.name for each in STEPS]
+
 
 @pipeline(name="monitor", enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
 def monitor(config: MonitorConfig) -> None:

@@ -13,6 +13,8 @@ from steps.scoring.collect import collect_scores
 from steps.scoring.score import score_shard
 from steps.scoring.snapshot import snapshot_source
 
+STEP_NAMES = [each.name for each in (fetch_scorer, snapshot_source, score_shard, collect_scores)]
+
 
 @pipeline(name="score", dynamic=True, enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
 def score(config: ScoreConfig, batch: str) -> None:

@@ -1,16 +1,18 @@
 """What every launch does: the stack made and checked, the run named and watched, its artifacts read back."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from zenml.models import PipelineRunResponse
+from zenml.pipelines.pipeline_definition import Pipeline
 
 from pipelines.runner import StepLine, run_pipeline
 from sentiment.config.stack import StackConfig
+from sentiment.config.train import StepOptions
 from sentiment.errors import StackError
 from sentiment.predictions.database import default_database_url
 from sentiment.predictions.journal import Entry, Journal
@@ -20,6 +22,7 @@ from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, require_healthy
 from stacks.ensure import use_stack
+from stacks.settings import run_options
 
 logger = logging.getLogger(__name__)
 OnStep = Callable[[StepLine], None]
@@ -34,6 +37,19 @@ class Launch:
     pipeline: str
     run_name: str
     on_step: OnStep
+
+    def configured(
+        self,
+        pipeline: Pipeline,
+        step_names: Sequence[str],
+        overrides: Mapping[str, StepOptions] | None = None,
+        **options: Any,
+    ) -> Pipeline:
+        """`pipeline` with its steps run as the stack and the config's `steps` block (`overrides`) say.
+
+        Raises ConfigError when `overrides` names a step that is not among `step_names`.
+        """
+        return pipeline.with_options(**run_options(self.stack, step_names, overrides), **options)
 
     def run(self, invoke: Callable[[], Any]) -> PipelineRunResponse:
         """Call `invoke` (a configured pipeline), tell `on_step` of every finished step, and return the finished run.

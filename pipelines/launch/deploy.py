@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipelines.deploy import deploy
+from pipelines.deploy import deploy, step_names
 from pipelines.launch.common import OnStep, launching, record, report_of
 from sentiment.config.deploy import DeployConfig
 from sentiment.deployment import Deployment
@@ -42,7 +42,7 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
     started = time.monotonic()
     with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
         active_deployer()
-        configured = deploy.with_options(run_name=launch.run_name)
+        configured = launch.configured(deploy, step_names(config), run_name=launch.run_name)
         with _rolled_back(config.model_name, rollback):
             run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from pipelines.launch.common import OnStep, artifact_of, launching, report_of
-from pipelines.monitor import monitor
+from pipelines.monitor import STEP_NAMES, monitor
 from sentiment.config.monitor import MonitorConfig
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import QualityReport
@@ -33,7 +33,7 @@ def launch_monitor(config: MonitorConfig, stack_name: str, *, on_step: OnStep) -
     """
     started = time.monotonic()
     with launching("monitor", stack_name, on_step, model_name=config.model_name) as launch:
-        configured = monitor.with_options(run_name=launch.run_name)
+        configured = launch.configured(monitor, STEP_NAMES, run_name=launch.run_name)
         run = launch.run(lambda: configured(config))
         pages = {"drift": DRIFT_REPORT, "quality": QUALITY_REPORT, "decision": RETRAIN_DECISION}
         return MonitorResult(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pipelines.launch.common import OnStep, keep, launching, record, report_of
 from pipelines.launch.deploy import launch_deploy
-from pipelines.launch.train import TrainResult, alert_outcome, record_promotion, step_options, train_result, version_of
+from pipelines.launch.train import TrainResult, alert_outcome, record_promotion, train_result, version_of
 from pipelines.retrain import retrain, step_names
 from sentiment.config.retrain import RetrainConfig
 from sentiment.data.read import source_digest
@@ -111,8 +111,8 @@ def _train(
     started = time.monotonic()
     with launching("retrain", stack_name, on_step, model_name=config.model_name) as launch:
         digest = source_digest(config.train.dataset)
-        configured = retrain.with_options(
-            run_name=launch.run_name, enable_cache=use_cache, steps=step_options(config.train, step_names(config))
+        configured = launch.configured(
+            retrain, step_names(config), config.train.steps, run_name=launch.run_name, enable_cache=use_cache
         )
         run = launch.run(lambda: configured(config, digest, decision))
         feedback = report_of(run, FEEDBACK_REPORT, FeedbackReport)

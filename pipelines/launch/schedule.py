@@ -4,7 +4,7 @@ The other ways to run a pipeline again and again: docs/operations/schedules.md.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -70,10 +70,12 @@ def schedule_score(config: ScoreConfig, stack_name: str, cron: str) -> Scheduled
             "A schedule of score needs the name of a batch: one made from today's reviews would be tomorrow's, too.",
             "Name it: --set batch=reviews",
         )
-    from pipelines.score import score
+    from pipelines.score import STEP_NAMES, score
 
     with launching("score", stack_name, _say_nothing, model_name=config.model_name) as launch:
-        return schedule_pipeline(launch, score, cron, config.model_name, lambda ready: ready(config, batch))
+        return schedule_pipeline(
+            launch, score, cron, config.model_name, lambda ready: ready(config, batch), step_names=STEP_NAMES
+        )
 
 
 def schedule_monitor(config: MonitorConfig, stack_name: str, cron: str) -> Scheduled:
@@ -82,14 +84,22 @@ def schedule_monitor(config: MonitorConfig, stack_name: str, cron: str) -> Sched
     The pipeline decides and alerts, but a retraining is a run of its own, which no pipeline of ZenML starts.
     """
     require_schedulable(stack_name, cron)
-    from pipelines.monitor import monitor
+    from pipelines.monitor import STEP_NAMES, monitor
 
     with launching("monitor", stack_name, _say_nothing, model_name=config.model_name) as launch:
-        return schedule_pipeline(launch, monitor, cron, config.model_name, lambda ready: ready(config))
+        return schedule_pipeline(
+            launch, monitor, cron, config.model_name, lambda ready: ready(config), step_names=STEP_NAMES
+        )
 
 
 def schedule_pipeline(
-    launch: Launch, pipeline: Pipeline, cron: str, model_name: str, invoke: Callable[[Pipeline], Any]
+    launch: Launch,
+    pipeline: Pipeline,
+    cron: str,
+    model_name: str,
+    invoke: Callable[[Pipeline], Any],
+    *,
+    step_names: Sequence[str],
 ) -> Scheduled:
     """Have the orchestrator run `invoke(pipeline)` at the times of `cron` (UTC), in place of what was scheduled before.
 
@@ -102,7 +112,8 @@ def schedule_pipeline(
     before = [each.name for each in found if re.fullmatch(r"[\d-]+", each.name.removeprefix(prefix))]
     name = f"{prefix}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     schedule = Schedule(name=name, cron_expression=cron, catchup=False)
-    invoke(pipeline.with_options(schedule=schedule, run_name=f"{launch.pipeline}-{{date}}-{{time}}"))
+    run_name = f"{launch.pipeline}-{{date}}-{{time}}"
+    invoke(launch.configured(pipeline, step_names, schedule=schedule, run_name=run_name))
     for each in before:
         Client().delete_schedule(each)
     return Scheduled(name, cron, tuple(before))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zenml.client import Client
 
 from pipelines.launch.common import OnStep, launching, report_of
-from pipelines.score import score
+from pipelines.score import STEP_NAMES, score
 from sentiment.config.score import ScoreConfig
 from sentiment.scoring.summary import ScoringSummary
 from steps.names import PROGRESS, SCORING_SUMMARY
@@ -41,7 +41,7 @@ def launch_score(
     """
     started = time.monotonic()
     with launching("score", stack_name, on_step, model_name=config.model_name) as launch:
-        configured = score.with_options(run_name=launch.run_name)
+        configured = launch.configured(score, STEP_NAMES, run_name=launch.run_name)
         with _watching(launch.run_name, on_progress):
             run = launch.run(lambda: configured(config, batch))
         summary = report_of(run, SCORING_SUMMARY, ScoringSummary)

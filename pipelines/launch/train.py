@@ -3,18 +3,14 @@
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from zenml.config.retry_config import StepRetryConfig
 from zenml.models import PipelineRunResponse
 
 from pipelines.fit import step_names
 from pipelines.launch.common import Launch, OnStep, artifact_of, launching, record, report_of
 from pipelines.train import train
-from sentiment.config.load import nearest
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import TrainConfig
-from sentiment.errors import ConfigError
 from sentiment.evaluation.gate import GateDecision
 from sentiment.predictions.journal import Entry
 from sentiment.registration import Registration
@@ -54,8 +50,8 @@ def launch_train(config: TrainConfig, digest: str, stack_name: str, *, use_cache
     """
     started = time.monotonic()
     with launching("train", stack_name, on_step, model_name=config.model_name) as launch:
-        configured = train.with_options(
-            run_name=launch.run_name, enable_cache=use_cache, steps=step_options(config, step_names(config))
+        configured = launch.configured(
+            train, step_names(config), config.steps, run_name=launch.run_name, enable_cache=use_cache
         )
         run = launch.run(lambda: configured(config, digest))
         result = train_result(run, launch, config.model_name, started)
@@ -101,20 +97,6 @@ def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, star
         tracking_uri=launch.stack.tracking_uri,
         seconds=time.monotonic() - started,
     )
-
-
-def step_options(config: TrainConfig, names: list[str]) -> dict[str, dict[str, Any]]:
-    """The config's `steps` block as ZenML takes it; ConfigError for a step that is not among `names`."""
-    for name in config.steps:
-        if name not in names:
-            raise ConfigError(f"steps: the run has no step {name!r}.", nearest(name, names))
-    return {
-        name: {
-            "retry": StepRetryConfig(max_retries=options.retries),
-            **({} if options.cache is None else {"enable_cache": options.cache}),
-        }
-        for name, options in config.steps.items()
-    }
 
 
 def _device(config: TrainConfig) -> str:

@@ -63,9 +63,11 @@ def test_a_schedule_takes_the_place_of_the_one_before(monkeypatch: pytest.Monkey
     require_schedulable("laptop", HOURLY)
 
     with launching("score", "laptop", lambda _: None) as launch:
-        first = schedule_pipeline(launch, score, HOURLY, "reviews", lambda ready: ready(batch="a"))
-        other = schedule_pipeline(launch, score, HOURLY, "reviews-new", lambda ready: ready(batch="a"))
-        second = schedule_pipeline(launch, score, "30 * * * *", "reviews", lambda ready: ready(batch="a"))
+        first = schedule_pipeline(launch, score, HOURLY, "reviews", lambda ready: ready(batch="a"), step_names=[])
+        other = schedule_pipeline(launch, score, HOURLY, "reviews-new", lambda ready: ready(batch="a"), step_names=[])
+        second = schedule_pipeline(
+            launch, score, "30 * * * *", "reviews", lambda ready: ready(batch="a"), step_names=[]
+        )
 
     assert (first.replaced, other.replaced, second.replaced) == ((), (), (first.name,))
     assert deleted == [first.name]
