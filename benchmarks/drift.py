@@ -1,8 +1,10 @@
 """How often drift detection cries wolf on clean windows, and how soon it finds what was injected.
 
-python benchmarks/drift.py --data DIR [--trials 100] [--out FILE]             # everything, as tables and JSON
-python benchmarks/drift.py --data DIR [--trials 100] clean|injected|years     # one part
-python benchmarks/drift.py --data DIR [--trials 100] chance                   # what chance does: for CHANCE in drift.py
+python benchmarks/drift.py --data DIR [--trials 100] [--out FILE]                # everything, as tables and JSON
+python benchmarks/drift.py --data DIR [--trials 100] clean|injected|mixed|years  # one part
+python benchmarks/drift.py --data DIR [--trials 100] chance                      # what chance does, for CHANCE
+
+clean: windows in which nothing drifted. injected: windows that drifted as a whole. mixed: by a half, and by a fifth.
 
 DIR holds NSMC's ratings_train.txt and ratings_test.txt and, for `years`, naver_reviews.parquet. Every trial draws anew:
 for the bundled sample also the split and with it the model; for NSMC, whose model learns from 20,000 rows once, the
@@ -12,8 +14,9 @@ for the bundled sample also the split and with it the model; for NSMC, whose mod
 import argparse
 import json
 import math
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +24,9 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from evidently.metrics.column_statistics import ValueDriftCalculation
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.drift import DriftConfig, ReferenceConfig
@@ -97,6 +103,10 @@ class World:
         return detect_drift(self.reference, self.window(rows), CONFIG, seed=seed)
 
 
+Change = Callable[[World, int], pl.DataFrame]
+Row = dict[str, Any]
+
+
 class Corpora:
     """The data, read once."""
 
@@ -164,83 +174,100 @@ def fit(train: pl.DataFrame) -> TextClassifier:
     return train_linear(LINEAR, rows, calibration, normaliser=TextNormaliser(), seed=0)
 
 
-def clean_windows(corpora: Corpora, trials: int) -> Iterator[tuple[str, DriftReport]]:
+def clean_windows(corpora: Corpora, trials: int) -> Iterator[Row]:
     """Windows of the usual size and of the smallest, in which nothing drifted."""
-    for seed in range(trials):
-        for name, each in (
-            ("sample", corpora.sample_world(corpora.sample, seed, ROWS)),
-            ("NSMC", corpora.nsmc_world(seed)),
-        ):
-            for rows in (ROWS, CONFIG.min_rows):
-                report = each.drift(each.clean.head(rows), seed)
-                yield f"{name}: {rows:,} rows against {report.reference_rows:,}", report
+    for name, make in (
+        ("sample", lambda seed: corpora.sample_world(corpora.sample, seed, ROWS)),
+        ("NSMC", corpora.nsmc_world),
+    ):
+        worlds = [make(seed) for seed in range(trials)]
+        for rows in (ROWS, CONFIG.min_rows):
+            reports = [each.drift(each.clean.head(rows), seed) for seed, each in enumerate(worlds)]
+            yield of_reports(f"{name}: {rows:,} rows against {reports[0].reference_rows:,}", reports)
+    yield flipped_labels("NSMC: labels as they are", worlds, 0.0)
 
 
 def doubled_runs(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col("text").str.replace_all("(ㅋ+)", "$1$1"))
 
 
-def twice_as_many(rows: pl.DataFrame, spare: pl.DataFrame) -> pl.DataFrame:
+def twice_as_many(each: World) -> pl.DataFrame:
     """Rows without ㅋ make room for as many further rows with ㅋ as there were."""
     has = pl.col("text").str.contains("ㅋ")
-    laughing = rows.filter(has)
-    extra = spare.filter(has).head(laughing.height)
-    return pl.concat([laughing, extra, rows.filter(~has).head(rows.height - laughing.height - extra.height)])
+    laughing = each.clean.filter(has)
+    extra = each.spare.filter(has).head(laughing.height)
+    return pl.concat([laughing, extra, each.clean.filter(~has).head(ROWS - laughing.height - extra.height)])
 
 
-def read_wrongly(write: str, read_as: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+def read_wrongly(write: str, read_as: str) -> Change:
     def broken(text: str) -> str:
         return text.encode(write, errors="replace").decode(read_as, errors="replace")
 
-    return lambda rows: rows.with_columns(pl.col("text").map_elements(broken, return_dtype=pl.String))
+    return lambda each, _: each.clean.with_columns(pl.col("text").map_elements(broken, return_dtype=pl.String))
 
 
-def injections(corpora: Corpora, seed: int) -> Iterator[tuple[str, World, pl.DataFrame]]:
-    """A title, a world, and the drifted rows that replace its clean window."""
-    of_movies = corpora.sample_world(corpora.movies, seed, 500)
-    services = corpora.services.select("text", "label").sample(corpora.services.height, seed=seed, shuffle=True)
-    yield "sample movies: services", of_movies, services.head(ROWS)
-    english = corpora.english.select("text", "label").sample(corpora.english.height, seed=seed, shuffle=True)
-    of_nsmc = corpora.nsmc_world(seed)
-    yield "NSMC: services", of_nsmc, services.head(ROWS)
-    yield "NSMC: English", of_nsmc, english
-    of_sample = corpora.sample_world(corpora.sample.filter(pl.col("language") == "ko"), seed, 500)
-    yield "sample, Korean: English", of_sample, english
-    mixed = corpora.sample_world(corpora.sample, seed, ROWS)
-    for name, each in (("NSMC", of_nsmc), ("sample", mixed)):
-        yield f"{name}: UTF-8 read as Latin-1", each, read_wrongly("utf-8", "latin-1")(each.clean)
-        yield f"{name}: UTF-8 read as cp949", each, read_wrongly("utf-8", "cp949")(each.clean)
-        yield f"{name}: cp949 read as UTF-8", each, read_wrongly("cp949", "utf-8")(each.clean)
-        yield f"{name}: each run of ㅋ doubled", each, doubled_runs(each.clean)
+def instead(rows: pl.DataFrame) -> Change:
+    """Up to a window of other rows."""
+    return lambda _, seed: rows.select("text", "label").sample(fraction=1, seed=seed, shuffle=True).head(ROWS)
 
 
-def injected_windows(corpora: Corpora, trials: int) -> Iterator[tuple[str, DriftReport]]:
-    """Whole windows, and windows that drifted in part; more laughter only where there are further rows to take."""
-    for seed in range(trials):
-        for title, each, drifted in injections(corpora, seed):
-            yield title, each.drift(drifted, seed)
-            for part in (0.5, 0.2):
-                rows = min(each.clean.height, drifted.height)
-                count = round(part * rows)
-                mix = pl.concat([drifted.head(count), each.clean.tail(rows - count)])
-                yield f"{title}, {part:.0%} of the window", each.drift(mix.sample(rows, seed=seed, shuffle=True), seed)
-        of_nsmc = corpora.nsmc_world(seed)
-        laughing = twice_as_many(of_nsmc.clean, of_nsmc.spare)
-        yield "NSMC: twice as many texts with ㅋ", of_nsmc.drift(laughing, seed)
+def injections(corpora: Corpora) -> Iterator[tuple[str, Callable[[int], World], dict[str, Change]]]:
+    """Worlds by seed, and what is done to their windows."""
+    broken: dict[str, Change] = {
+        "UTF-8 read as Latin-1": read_wrongly("utf-8", "latin-1"),
+        "UTF-8 read as cp949": read_wrongly("utf-8", "cp949"),
+        "cp949 read as UTF-8": read_wrongly("cp949", "utf-8"),
+        "each run of ㅋ doubled": lambda each, _: doubled_runs(each.clean),
+    }
+    services, english = instead(corpora.services), instead(corpora.english)
+    yield "NSMC", corpora.nsmc_world, {**broken, "services": services, "English": english}
+    yield "sample", lambda seed: corpora.sample_world(corpora.sample, seed, ROWS), broken
+    yield "sample movies", lambda seed: corpora.sample_world(corpora.movies, seed, 500), {"services": services}
+    korean = corpora.sample.filter(pl.col("language") == "ko")
+    yield "sample, Korean", lambda seed: corpora.sample_world(korean, seed, 500), {"English": english}
 
 
-def flipped_labels(corpora: Corpora, trials: int) -> Iterator[tuple[str, bool]]:
-    """Whether quality drops when every label, or a part of them, is the other one; and when none is."""
-    for seed in range(trials):
-        each = corpora.nsmc_world(seed)
-        window = each.window(each.clean)
-        other = pl.col("truth").replace(dict(zip(LABELS, reversed(LABELS), strict=True)))
-        for part in (1.0, 0.5, 0.2, 0.0):
-            flipped = window.with_columns(
-                truth=pl.when(pl.int_range(pl.len()) < part * pl.len()).then(other).otherwise("truth")
-            )
-            report = measure_quality(flipped, each.reference, QualityConfig(), seed=seed)
-            yield f"NSMC: {part:.0%} of the labels flipped", report.status == "drop"
+def injected_windows(corpora: Corpora, trials: int, parts: tuple[float, ...]) -> Iterator[Row]:
+    """Windows of which a part drifted; as many labels are flipped."""
+    for name, make, changes in injections(corpora):
+        worlds = [make(seed) for seed in range(trials)]
+        for part in parts:
+            of = "" if part == 1 else f", {part:.0%} of the rows"
+            for title, change in changes.items():
+                windows = (mixed(each, change(each, seed), part, seed) for seed, each in enumerate(worlds))
+                reports = (
+                    each.drift(rows, seed) for seed, (each, rows) in enumerate(zip(worlds, windows, strict=True))
+                )
+                yield of_reports(f"{name}: {title}{of}", reports)
+            if name == "NSMC":
+                yield flipped_labels(f"{name}: labels flipped{of}", worlds, part)
+            if name == "NSMC" and part == 1:  # the sample has no further rows with ㅋ to take
+                reports = (each.drift(twice_as_many(each), seed) for seed, each in enumerate(worlds))
+                yield of_reports(f"{name}: twice as many texts with ㅋ", reports)
+
+
+def mixed(each: World, drifted: pl.DataFrame, part: float, seed: int) -> pl.DataFrame:
+    """A part of a drifted window, the rest clean; the shorter of the two decides how many rows."""
+    if part == 1:
+        return drifted
+    rows = min(each.clean.height, drifted.height)
+    count = round(part * rows)
+    mix = pl.concat([drifted.head(count), each.clean.tail(rows - count)])
+    return mix.sample(fraction=1, seed=seed, shuffle=True)
+
+
+def flipped_labels(title: str, worlds: list[World], part: float) -> Row:
+    """Whether quality drops when a part of the labels that come back is the other one."""
+    other = pl.col("truth").replace(dict(zip(LABELS, reversed(LABELS), strict=True)))
+    flip = pl.when(pl.int_range(pl.len()) < part * pl.len()).then(other).otherwise("truth")
+    drops = [
+        measure_quality(
+            each.window(each.clean).with_columns(truth=flip), each.reference, QualityConfig(), seed=seed
+        ).status
+        == "drop"
+        for seed, each in enumerate(worlds)
+    ]
+    return {"title": title, "trials": len(drops), "alarms": sum(drops), "tests": [("quality", sum(drops))]}
 
 
 def years(corpora: Corpora) -> list[dict[str, Any]]:
@@ -275,29 +302,27 @@ def years(corpora: Corpora) -> list[dict[str, Any]]:
     return found
 
 
-def counted(results: Iterator[tuple[str, DriftReport]]) -> list[dict[str, Any]]:
-    """For each title, in how many trials there was an alarm, and by which tests."""
-    alarms: dict[str, list[DriftReport]] = {}
-    for title, report in results:
-        alarms.setdefault(title, []).append(report)
-    return [
-        {
-            "title": title,
-            "trials": len(reports),
-            "alarms": sum(report.status == "drift" for report in reports),
-            "tests": Counter(test.name for report in reports for test in report.drifted).most_common(),
-        }
-        for title, reports in alarms.items()
-    ]
+def of_reports(title: str, reports: Iterable[DriftReport]) -> Row:
+    """In how many trials there was an alarm, and by which tests."""
+    statuses, tests = Counter[str](), Counter[str]()
+    for report in reports:
+        statuses[report.status] += 1
+        tests.update(test.name for test in report.drifted)
+    return {"title": title, "trials": statuses.total(), "alarms": statuses["drift"], "tests": tests.most_common()}
 
 
-def show(heading: str, rows: list[dict[str, Any]]) -> None:
-    print(f"\n{heading}\n{'':<58}{'alarms':>9}{'share':>8}  95% interval    by")
+def show(heading: str, rows: Iterable[Row]) -> list[Row]:
+    """Print each row as soon as it is known; returns all."""
+    print(f"\n{heading}\n{'':<58}{'alarms':>9}{'share':>8}  95% interval     by", flush=True)
+    shown = []
     for row in rows:
         share = wilson(row["alarms"], row["trials"])
-        by = ", ".join(f"{name} {count}" for name, count in row.get("tests", [])[:6])
+        by = ", ".join(f"{name} {count}" for name, count in row["tests"][:6])
         of = f"{row['alarms']}/{row['trials']}"
-        print(f"{row['title']:<58}{of:>9}{share.value:>8.1%}  {share.low:.1%} to {share.high:.1%}   {by}")
+        interval = f"{share.low:.1%} to {share.high:.1%}"
+        print(f"{row['title']:<58}{of:>9}{share.value:>8.1%}  {interval:<17}{by}", flush=True)
+        shown.append(row)
+    return shown
 
 
 def show_years(months: list[dict[str, Any]]) -> None:
@@ -332,28 +357,36 @@ def chance(corpora: Corpora, trials: int) -> list[dict[str, Any]]:
     return [{"method": m, "test": n, "rows": r, "effects": effects} for (m, n, r), effects in found.items()]
 
 
+def draw_nothing() -> None:
+    """Leave out the plotly figure that Evidently draws for every column.
+
+    It costs more than all the rest of a trial, the project never shows it, and no option turns it off.
+    """
+    ValueDriftCalculation._render = lambda *_: []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the NSMC files and naver_reviews.parquet")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--out", type=Path, help="write what was found as JSON")
-    parser.add_argument("part", nargs="?", choices=["all", "clean", "injected", "years", "chance"], default="all")
+    parts = ["all", "clean", "injected", "mixed", "years", "chance"]
+    parser.add_argument("part", nargs="?", choices=parts, default="all")
     arguments = parser.parse_args()
-    corpora, trials = Corpora(arguments.data), arguments.trials
+    draw_nothing()
+    corpora, trials, part = Corpora(arguments.data), arguments.trials, arguments.part
     found: dict[str, Any] = {}
-    if arguments.part == "chance":
+    if part == "chance":
         found["chance"] = chance(corpora, trials)
-    if arguments.part in ("all", "clean"):
-        found["clean"] = counted(clean_windows(corpora, trials))
-        show("Clean windows: false alarms", found["clean"])
-    if arguments.part in ("all", "injected"):
-        found["injected"] = counted(injected_windows(corpora, trials))
-        flips = list(flipped_labels(corpora, trials))
-        for title in dict.fromkeys(title for title, _ in flips):
-            dropped = [drop for name, drop in flips if name == title]
-            found["injected"].append({"title": title, "trials": len(dropped), "alarms": sum(dropped)})
-        show("Injected drift: found in the first window", found["injected"])
-    if arguments.part in ("all", "years"):
+    if part in ("all", "injected"):
+        windows = injected_windows(corpora, trials, (1.0,))
+        found["injected"] = show("Injected drift: found in the first window", windows)
+    if part in ("all", "clean"):
+        found["clean"] = show("Clean windows: false alarms", clean_windows(corpora, trials))
+    if part in ("all", "mixed"):
+        windows = injected_windows(corpora, trials, (0.5, 0.2))
+        found["mixed"] = show("Drift of a part of the window", windows)
+    if part in ("all", "years"):
         found["years"] = years(corpora)
         show_years(found["years"])
     if arguments.out:

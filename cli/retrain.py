@@ -11,7 +11,6 @@ from rich.markup import escape
 
 from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, python, run_log, user
 from sentiment.config.load import load_config
-from sentiment.config.retrain import RetrainConfig
 from sentiment.errors import GateError, StackError
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 def run(options: Options) -> None:
     """Retrain because a person asks for it; exit code 3 when the gate refused, 4 when the deployment failed."""
+    from sentiment.config.retrain import RetrainConfig
+
     config = load_config(options.config, RetrainConfig, options.overrides)
     with run_log("retrain") as log:
         from pipelines.launch.retrain import decide_by_hand, launch_retrain

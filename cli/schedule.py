@@ -4,8 +4,6 @@ from rich.markup import escape
 
 from cli.console import Options, out, print_header, run_log
 from sentiment.config.load import load_config
-from sentiment.config.monitor import MonitorConfig
-from sentiment.config.score import ScoreConfig
 
 SCHEDULABLE = ("score", "monitor")
 
@@ -14,6 +12,8 @@ def run(pipeline: str, cron: str, options: Options) -> None:
     """Have the stack's orchestrator run the pipeline (one of SCHEDULABLE) at the times of `cron`."""
     with run_log("schedule") as log:
         from pipelines.launch.schedule import schedule_monitor, schedule_score
+        from sentiment.config.monitor import MonitorConfig
+        from sentiment.config.score import ScoreConfig
 
         print_header(f"schedule of {pipeline}", {"stack": options.stack, "times": f"{cron} (UTC)", "log": str(log)})
         if pipeline == "score":

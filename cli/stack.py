@@ -46,10 +46,13 @@ def stack_up(name: str) -> None:
 @click.argument("name", default="laptop")
 def stack_doctor(name: str) -> None:
     """Check what the stack NAME needs: libraries, variables, folders, servers."""
-    from stacks.catalogue import load_stack
-    from stacks.doctor import diagnose
+    from pipelines.logs import logs_to
 
-    findings = diagnose(load_stack(name))
+    with logs_to(home() / "logs" / "stack.log"):
+        from pipelines.step_names import EVERY_STEP
+        from stacks.doctor import examine
+
+        findings = examine(name, step_names=EVERY_STEP)
     table = Table("", "check", "finding", "fix", box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]no[/]"

@@ -78,8 +78,10 @@ def _next_commands(result: "TrainResult") -> list[str]:
 
 def _links(result: "TrainResult") -> dict[str, str]:
     folder = Path(python()).parent
+    uri = result.tracking_uri or ""
+    mlflow = uri if uri.startswith("http") else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
     return {
         result.report_uri: "the evaluation",
         f"{folder / 'zenml'} login --local": f"the dashboard; this run is {result.run_id}",
-        f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {result.tracking_uri}": "curves, metrics, files",
+        mlflow: "curves, metrics, files",
     }

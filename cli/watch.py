@@ -23,7 +23,6 @@ from rich.markup import escape
 from cli.child import Child, Ended
 from cli.console import out, print_header
 from sentiment.config.load import load_config
-from sentiment.config.monitor import MonitorConfig
 from sentiment.config.watch import interval
 from sentiment.errors import SentimentError
 from sentiment.home import home
@@ -54,6 +53,8 @@ def watch(stack: str, every: str, config: Path, score: Path | None, no_act: bool
 
     The first run is at once. Ctrl-C or SIGTERM let the current run finish; a second one ends it, too.
     """
+    from sentiment.config.monitor import MonitorConfig
+
     span = interval(every)
     model_name = load_config(config, MonitorConfig).model_name
     runs = {"score": ["--config", str(score)]} if score else {}

@@ -15,6 +15,20 @@ from steps.monitoring.reference import profile_reference
 from steps.registry.register import register_model
 from steps.training.train import train_candidate
 
+# Whatever the config; each model has a step of its own besides.
+FIXED_STEPS = (
+    load_reviews,
+    clean_reviews,
+    split_reviews,
+    validate_splits,
+    require_valid,
+    select_candidate,
+    evaluate_candidate,
+    decide_promotion,
+    profile_reference,
+    register_model,
+)
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -93,16 +107,4 @@ def fit(rows: Rows, config: TrainConfig) -> None:
 
 def step_names(config: TrainConfig) -> list[str]:
     """The steps of `prepare` and `fit` with this config."""
-    fixed = (
-        load_reviews,
-        clean_reviews,
-        split_reviews,
-        validate_splits,
-        require_valid,
-        select_candidate,
-        evaluate_candidate,
-        decide_promotion,
-        profile_reference,
-        register_model,
-    )
-    return [step.name for step in fixed] + [f"train_{model.name}" for model in config.models()]
+    return [step.name for step in FIXED_STEPS] + [f"train_{model.name}" for model in config.models()]

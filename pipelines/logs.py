@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import zenml  # noqa: F401 - installs its terminal handler on import, and that one must be found here
@@ -19,7 +19,7 @@ def logs_to(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = _FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     for each in [each for each in root.handlers if isinstance(each, logging.StreamHandler)]:
         root.removeHandler(each)
@@ -31,6 +31,17 @@ def logs_to(path: Path) -> Iterator[Path]:
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
+
+
+class _FileHandler(logging.FileHandler):
+    """Gives up a record rather than the run: on a full disk the run has an error of its own to tell."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing: the place to say it is full."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 class _MaskingFormatter(logging.Formatter):

@@ -15,6 +15,8 @@ from sentiment.retraining.decision import RetrainDecision
 from steps.retraining.decide import show_decision
 from steps.retraining.feedback import collect_feedback, merge_feedback
 
+OWN_STEPS = (show_decision, collect_feedback, merge_feedback)
+
 
 @pipeline(name="retrain", execution_mode=ExecutionMode.FAIL_FAST)
 def retrain(config: RetrainConfig, source_digest: str, decision: RetrainDecision) -> None:
@@ -28,4 +30,4 @@ def retrain(config: RetrainConfig, source_digest: str, decision: RetrainDecision
 
 def step_names(config: RetrainConfig) -> list[str]:
     """The steps of a run with this config, as the `steps` block of its train config may name them."""
-    return [each.name for each in (show_decision, collect_feedback, merge_feedback)] + fit.step_names(config.train)
+    return [step.name for step in OWN_STEPS] + fit.step_names(config.train)

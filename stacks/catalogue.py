@@ -1,5 +1,6 @@
 """The stacks that configs/stacks/ offers."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -7,8 +8,11 @@ import yaml
 from sentiment.config.load import CONFIGS, load_config, nearest
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
+from sentiment.home import ENVIRONMENT_VARIABLE
 
 STACKS = CONFIGS / "stacks"
+# ${VARIABLE} without a default.
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def available_stacks(folder: Path = STACKS) -> dict[str, str]:
@@ -21,13 +25,28 @@ def load_stack(name: str, folder: Path = STACKS) -> StackConfig:
 
     Raises StackError for an unknown name, ConfigError for a file that is wrong or a variable that is not set.
     """
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise StackError(f"There is no stack {name!r}.", nearest(name, available_stacks(folder)))
+    path = _path(name, folder)
     config = load_config(path, StackConfig)
     if config.name != name:
         raise ConfigError(f"{path} calls itself {config.name!r}.", f"Write name: {name}.")
     return config
+
+
+def required_variables(name: str, folder: Path = STACKS) -> list[str]:
+    """The environment variables without which `load_stack` does not read the stack `name`.
+
+    Raises StackError for an unknown name.
+    """
+    lines = _path(name, folder).read_text(encoding="utf-8").splitlines()
+    found = [variable for line in lines for variable in REFERENCE.findall(line.partition("#")[0])]
+    return [variable for variable in dict.fromkeys(found) if variable != ENVIRONMENT_VARIABLE]
+
+
+def _path(name: str, folder: Path) -> Path:
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise StackError(f"There is no stack {name!r}.", nearest(name, available_stacks(folder)))
+    return path
 
 
 def _description(path: Path) -> str:

@@ -1,47 +1,60 @@
 """Check what a stack needs before a run does: `python run.py stack doctor`."""
 
 import os
+import re
 import shutil
-import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from zenml.enums import StackComponentType
 from zenml.integrations.registry import integration_registry
+from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
-from sentiment.config.load import nearest
+from sentiment.config.load import PROJECT, nearest
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
-from sentiment.registry.tracking import database_path, require_answer, without_credentials
+from stacks.catalogue import load_stack, required_variables
+from stacks.finding import Finding
 from stacks.flavors import import_from_project, known_flavors, validated
+from stacks.reach import reach
+from stacks.secrets import missing_variables, values_of
+from stacks.settings import check_settings, unmatched_patterns
 
 FREE_GIGABYTES = 2
-ANSWER_SECONDS = 3
+REQUIREMENTS = ("requirements.txt", "requirements-cloud.txt")
+# ZenML's integrations whose libraries the requirements files pin, and one of these libraries.
+PINNED = {"s3": "s3fs", "kubernetes": "kubernetes", "mlflow": "mlflow", "bentoml": "bentoml"}
 
 
-class Finding(NamedTuple):
-    """One check. `fix` is empty when it is ok."""
+def examine(name: str, *, step_names: Iterable[str] = (), offline: bool = False) -> list[Finding]:
+    """`diagnose` for a stack file, which may refer to variables that are not set: then each of these is a finding.
 
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
+    Raises StackError for an unknown name, ConfigError for a file that is wrong in itself.
+    """
+    unset = [variable for variable in required_variables(name) if not os.environ.get(variable)]
+    if unset:
+        return [_variable(each) for each in unset]
+    return diagnose(load_stack(name), step_names=step_names, offline=offline)
 
 
-def diagnose(config: StackConfig) -> list[Finding]:
-    """Every check of the stack, changing nothing: libraries, variables, folders, disk, flavors, servers, databases."""
+def diagnose(config: StackConfig, *, step_names: Iterable[str] = (), offline: bool = False) -> list[Finding]:
+    """Every check of the stack, changing nothing: libraries, variables, folders, disk, flavors, settings, servers.
+
+    With `offline`, nothing outside this process is asked. `step_names` are those of all pipelines, to tell names and
+    patterns of the stack's settings that match none; without them that is not checked.
+    """
     import_from_project()
-    components = config.enabled()
     findings = [_module(name) for name in config.requires.modules]
-    findings += [_variable(name) for name in config.requires.environment]
+    findings += [_variable(name) for name in dict.fromkeys([*config.requires.environment, *missing_variables(config)])]
     findings += [_writable_home(), _disk()]
-    for kind, component in components.items():
-        findings.append(_component(kind, component))
-        findings += [_address(kind, uri) for uri in _strings(component.configuration) if "://" in uri]
+    components = {kind: _component(config, kind, each) for kind, each in config.enabled().items()}
+    findings += [*components.values(), *_settings(config, list(step_names))]
+    if not offline:
+        findings += reach(config, [kind for kind, finding in components.items() if finding.ok])
     return findings
 
 
@@ -52,10 +65,25 @@ def require_healthy(findings: Sequence[Finding]) -> None:
             raise StackError(f"{finding.name}: {finding.detail}", finding.fix)
 
 
+def lost_since(config: StackConfig) -> Finding | None:
+    """What does not answer, or refuses, now that a run on the stack has failed; None when all is well.
+
+    The error of a step that lost its storage is often a single word.
+    """
+    return next((finding for finding in reach(config, config.enabled()) if not finding.ok), None)
+
+
 def _module(name: str) -> Finding:
     if find_spec(name):
         return Finding(f"library {name}", True, "installed")
-    return Finding(f"library {name}", False, "It is not installed.", "Run pip install -r requirements.txt.")
+    return Finding(f"library {name}", False, "It is not installed.", f"Run {_pip_line(name)}.")
+
+
+def _pip_line(module: str) -> str:
+    """The line that installs `module`, from the first requirements file that names it."""
+    named = re.compile(rf"^{module}(\[[^]]*\])?==", re.MULTILINE | re.IGNORECASE)
+    files = [each for each in REQUIREMENTS if named.search((PROJECT / each).read_text(encoding="utf-8"))]
+    return f"pip install -r {files[0] if files else REQUIREMENTS[0]} -c requirements.lock"
 
 
 def _variable(name: str) -> Finding:
@@ -87,7 +115,7 @@ def _existing(folder: Path) -> Path:
     return next(each for each in [folder, *folder.parents] if each.exists())
 
 
-def _component(kind: str, component: Component) -> Finding:
+def _component(config: StackConfig, kind: str, component: Component) -> Finding:
     name = f"{kind} ({component.flavor})"
     if kind not in StackComponentType.values():
         return Finding(name, False, f"{kind!r} is no component type.", nearest(kind, StackComponentType.values()))
@@ -95,51 +123,51 @@ def _component(kind: str, component: Component) -> Finding:
     if component.flavor not in flavors:
         return Finding(name, False, "ZenML knows no such flavor.", nearest(component.flavor, flavors))
     flavor = flavors[component.flavor]
+    # A reference is resolved by reading it, and its secret is made only when the stack is.
+    filled = component.model_copy(update={"configuration": _without_references(config, component.configuration)})
     try:
-        validated(kind, component, flavor.config_class)
+        validated(kind, filled, flavor.config_class)
         flavor.implementation_class  # noqa: B018 - imports the libraries of the flavor
     except ConfigError as error:
         return Finding(name, False, error.cause, error.fix)
     except ImportError as error:
-        return Finding(name, False, f"Its library is missing: {error}.", f"Run pip install {_packages(component)}.")
+        return Finding(name, False, f"Its library is missing: {error}.", f"Run {_packages(kind, component.flavor)}.")
     return Finding(name, True, "known, and its settings are valid")
 
 
-def _packages(component: Component) -> str:
-    if component.flavor not in integration_registry.list_integration_names:
-        return "-r requirements.txt"
-    return " ".join(f"'{each}'" for each in integration_registry.select_integration_requirements(component.flavor))
+def _without_references(config: StackConfig, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def filled(value: Any) -> Any:
+        if not is_secret_reference(value):
+            return value
+        reference = parse_secret_reference(value)
+        return values_of(config, reference.name).get(reference.key, reference.key)
+
+    return {key: filled(value) for key, value in configuration.items()}
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
+def _packages(kind: str, flavor: str) -> str:
+    """The line that installs what the flavor imports."""
+    for name, integration in integration_registry.integrations.items():
+        flavors = [each() for each in integration.flavors()]
+        if any(each.name == flavor and each.type == StackComponentType(kind) for each in flavors):
+            if name in PINNED:
+                return _pip_line(PINNED[name])
+            packages = integration_registry.select_integration_requirements(name)
+            return "pip install " + " ".join(f"'{each}'" for each in packages)
+    return _pip_line("zenml")
 
 
-def _address(kind: str, uri: str) -> Finding:
-    name = f"{kind} {without_credentials(uri)}"
-    if database := database_path(uri):
-        return _database(name, database)
+def _settings(config: StackConfig, step_names: Sequence[str]) -> Iterator[Finding]:
+    name = "run settings"
     try:
-        require_answer(uri, ANSWER_SECONDS)
-    except StackError as error:
-        return Finding(name, False, error.cause, error.fix)
-    is_server = uri.startswith(("http://", "https://"))
-    return Finding(name, True, "answers" if is_server else "not checked: it has no HTTP address")
-
-
-def _database(name: str, database: Path) -> Finding:
-    if not database.exists():
-        return Finding(name, True, "will be created")
-    try:
-        connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master")
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        return Finding(name, False, f"It does not open: {error}.", f"Move {database} away, or restore it.")
-    return Finding(name, True, "opens")
+        check_settings(config)
+    except ConfigError as error:
+        yield Finding(name, False, error.cause, error.fix)
+    except ImportError as error:
+        yield Finding(name, False, f"A library is missing: {error}.", f"Run {_pip_line('kubernetes')}.")
+    else:
+        if config.settings.model_fields_set:
+            yield Finding(name, True, "valid")
+    for pattern in unmatched_patterns(config, step_names) if step_names else []:
+        fix = nearest(pattern, step_names)
+        yield Finding(f"settings.steps.{pattern}", False, "No step of any pipeline has that name.", fix)

@@ -23,27 +23,33 @@ from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.registry.tracking import EXPERIMENT, connect, ensure_experiment
 from stacks.flavors import CUSTOM_FLAVORS, import_from_project, validated
+from stacks.secrets import ensure_secrets, require_secrets
+from stacks.settings import check_settings
 
 
 def ensure_stack(config: StackConfig) -> str:
-    """Create or update the stack and its components, and return the stack's id; nothing changes when all is as written.
+    """Create or update the stack, its components and secrets, and return the stack's id.
 
-    Several processes may do so at once, even with a ZenML that was never used: all but one wait.
+    Nothing changes when all is as written. Several processes may do so at once, even with a ZenML that was never used:
+    all but one wait.
 
-    Raises ConfigError for a component that ZenML does not accept, StackError when the tracking server is out of reach.
+    Raises ConfigError for a component or a setting that ZenML does not accept and for a secret without its variable,
+    StackError when the tracking server is out of reach.
     """
     import_from_project()
+    check_settings(config)
     folder = Path(get_global_config_directory())
     folder.mkdir(parents=True, exist_ok=True)
     # A fresh SQLite store that two processes open at once fails in one of them ("never been migrated").
     with FileLock(folder / "sentiment-ops.lock"):
         client = Client()
         enabled = {_component_type(kind): component for kind, component in config.enabled().items()}
+        secrets = ensure_secrets(client, config)
         components = {
             kind: _ensure_component(client, kind, component, config.tracking_uri) for kind, component in enabled.items()
         }
         _ensure_experiment(config)
-        return _ensure_stack(client, config.name, components)
+        return _ensure_stack(client, config, components, secrets)
 
 
 @contextmanager
@@ -53,7 +59,8 @@ def use_stack(config: StackConfig) -> Iterator[str]:
     It works through ZENML_ACTIVE_STACK_ID, and sets MLFLOW_TRACKING_URI, so that steps and the code around the
     pipeline see the same registry.
     """
-    environment = {ENV_ZENML_ACTIVE_STACK_ID: ensure_stack(config)}
+    # MLflow would print an address for every step.
+    environment = {ENV_ZENML_ACTIVE_STACK_ID: ensure_stack(config), "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
     if config.tracking_uri:
         environment["MLFLOW_TRACKING_URI"] = config.tracking_uri
     before = {name: os.environ.get(name) for name in environment}
@@ -79,6 +86,7 @@ def _component_type(kind: str) -> StackComponentType:
 def _ensure_component(
     client: Client, kind: StackComponentType, component: Component, tracking_uri: str | None
 ) -> ComponentResponse:
+    require_secrets(client, component)
     flavor = _ensure_flavor(client, kind, component.flavor)
     wanted = validated(kind.value, component, flavor.config_class).model_dump(mode="json", exclude_unset=True)
     # On whatever machine a step runs, the registry is found through this variable.
@@ -111,15 +119,24 @@ def _ensure_flavor(client: Client, kind: StackComponentType, name: str) -> Flavo
     raise ConfigError(f"components.{kind.value}: ZenML knows no flavor {name!r}.", nearest(name, valid))
 
 
-def _ensure_stack(client: Client, name: str, components: Mapping[StackComponentType, ComponentResponse]) -> str:
+def _ensure_stack(
+    client: Client,
+    config: StackConfig,
+    components: Mapping[StackComponentType, ComponentResponse],
+    secrets: list[UUID],
+) -> str:
     wanted = {kind: [component.id] for kind, component in components.items()}
-    found = client.list_stacks(name=name, hydrate=True).items
-    if not found:
-        return str(client.create_stack(name, wanted).id)
-    stack = found[0]
+    found = client.list_stacks(name=config.name, hydrate=True).items
+    stack = found[0] if found else client.create_stack(config.name, wanted, secrets=secrets)
     if {kind: [each.id for each in items] for kind, items in stack.components.items()} != wanted:
         gone: dict[StackComponentType, list[UUID]] = {kind: [] for kind in stack.components.keys() - wanted.keys()}
         client.update_stack(stack.id, component_updates={**wanted, **gone})
+    if stack.environment != config.environment:
+        removed = dict.fromkeys(stack.environment.keys() - config.environment.keys())
+        client.update_stack(stack.id, environment={**config.environment, **removed})
+    if set(stack.secrets) != set(secrets):
+        stale = [each for each in stack.secrets if each not in secrets]
+        client.update_stack(stack.id, add_secrets=secrets, remove_secrets=stale)
     return str(stack.id)
 
 

@@ -16,6 +16,10 @@ from sentiment.errors import ConfigError
 CUSTOM_FLAVORS = {
     (StackComponentType.ALERTER, "webhook"): "stacks.webhook_alerter.WebhookAlerterFlavor",
     (StackComponentType.MODEL_DEPLOYER, "bentoml_local"): "stacks.bentoml_local.flavor.BentoMLLocalFlavor",
+    (
+        StackComponentType.MODEL_DEPLOYER,
+        "bentoml_kubernetes",
+    ): "stacks.bentoml_kubernetes.flavor.BentoMLKubernetesFlavor",
 }
 
 
@@ -47,6 +51,6 @@ def validated(kind: str, component: Component, config_class: type[StackComponent
     except ValidationError as error:
         first = error.errors()[0]
         detail = ": ".join([*map(str, first["loc"]), first["msg"]])
-    except ZenMLBaseException as error:
-        detail = str(error)
+    except (ZenMLBaseException, ValueError, KeyError) as error:  # the last two are of references to secrets
+        detail = str(error.args[0] if error.args else error)
     raise ConfigError(f"{where}: {' '.join(detail.split())}", "Correct the stack file.")

@@ -61,5 +61,5 @@ def active_deployer() -> RollOutDeployer:
     found = f"the model deployer {deployer.flavor!r}, which cannot roll out" if deployer else "no model deployer"
     raise StackError(
         f"The stack {stack.name!r} has {found}.",
-        "Add one to its file: model_deployer with the flavor bentoml_local; or use --stack laptop.",
+        "Add a model_deployer with the flavor bentoml_local or bentoml_kubernetes to its file, or use --stack laptop.",
     )

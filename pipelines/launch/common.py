@@ -13,14 +13,15 @@ from zenml.pipelines.pipeline_definition import Pipeline
 from pipelines.runner import StepLine, run_pipeline
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import StepOptions
-from sentiment.errors import StackError
+from sentiment.errors import SentimentError, StackError
 from sentiment.predictions.database import default_database_url
 from sentiment.predictions.journal import Entry, Journal
+from sentiment.registry import Registry, default_tracking_uri
 from sentiment.report import Report
 from sentiment.retraining.history import journal_of
 from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
-from stacks.doctor import diagnose, require_healthy
+from stacks.doctor import diagnose, lost_since, require_healthy
 from stacks.ensure import use_stack
 from stacks.settings import run_options
 
@@ -54,9 +55,14 @@ class Launch:
     def run(self, invoke: Callable[[], Any]) -> PipelineRunResponse:
         """Call `invoke` (a configured pipeline), tell `on_step` of every finished step, and return the finished run.
 
-        Raises the SentimentError that a step raised.
+        Raises the SentimentError that a step raised, StackError when a server of the stack was lost.
         """
-        return run_pipeline(invoke, run_name=self.run_name, on_step=self.on_step)
+        try:
+            return run_pipeline(invoke, run_name=self.run_name, on_step=self.on_step)
+        except SentimentError as error:
+            if type(error) is SentimentError and (lost := lost_since(self.stack)):
+                raise StackError(f"{error.cause} {lost.name}: {lost.detail}", lost.fix) from error
+            raise
 
 
 @contextmanager
@@ -71,6 +77,11 @@ def launching(pipeline: str, stack_name: str, on_step: OnStep, *, model_name: st
         require_healthy(diagnose(stack))
         with use_stack(stack):
             yield Launch(stack, pipeline, run_name, on_step)
+
+
+def registry_of(stack: StackConfig, model_name: str) -> Registry:
+    """The model's registry on the tracking server of the stack."""
+    return Registry(stack.tracking_uri or default_tracking_uri(), model_name)
 
 
 def keep(model_name: str, write: Callable[[Journal], object]) -> None:

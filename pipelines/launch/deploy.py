@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.deploy import deploy, step_names
-from pipelines.launch.common import OnStep, launching, record, report_of
+from pipelines.launch.common import OnStep, launching, record, registry_of, report_of
 from sentiment.config.deploy import DeployConfig
 from sentiment.deployment import Deployment
 from sentiment.predictions.journal import Entry
-from sentiment.registry import Registry, default_tracking_uri
+from sentiment.registry import Registry
 from stacks.model_control_plane import mirror
 from stacks.model_deployer import active_deployer
 from steps.names import DEPLOYMENT
@@ -43,7 +43,7 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
     with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
         active_deployer()
         configured = launch.configured(deploy, step_names(config), run_name=launch.run_name)
-        with _rolled_back(config.model_name, rollback):
+        with _rolled_back(registry_of(launch.stack, config.model_name), rollback):
             run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)
     version = deployment.models[0].version
@@ -56,12 +56,11 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
 
 
 @contextmanager
-def _rolled_back(model_name: str, rollback: Rollback | None) -> Iterator[None]:
+def _rolled_back(registry: Registry, rollback: Rollback | None) -> Iterator[None]:
     """Make the champion before this one the champion; if what follows fails, it is this one again."""
     if rollback is None:
         yield
         return
-    registry = Registry(default_tracking_uri(), model_name)
     before = registry.champion()
     registry.rollback(rollback.reason, actor=rollback.actor)
     mirror(registry)

@@ -5,17 +5,18 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipelines.launch.common import OnStep, keep, launching, record, report_of
+from pipelines.launch.common import OnStep, keep, launching, record, registry_of, report_of
 from pipelines.launch.deploy import launch_deploy
 from pipelines.launch.train import TrainResult, alert_outcome, record_promotion, train_result, version_of
 from pipelines.retrain import retrain, step_names
 from sentiment.config.retrain import RetrainConfig
+from sentiment.config.stack import StackConfig
 from sentiment.data.read import source_digest
 from sentiment.deployment import Deployment
 from sentiment.errors import GateError, SentimentError
 from sentiment.predictions.database import default_database_url
 from sentiment.predictions.journal import Entry
-from sentiment.registry import Registry, default_tracking_uri
+from sentiment.registry import Registry
 from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
@@ -84,7 +85,7 @@ def launch_retrain(
         raise SentimentError(decision.summary, "See what stands in the way: python run.py retrain status.")
     started = time.monotonic()
     stack = load_stack(stack_name)
-    start = _record_start(config.model_name, decision)
+    start = _record_start(config.model_name, stack, decision)
     try:
         feedback, trained = _train(config, stack_name, decision, use_cache=use_cache, on_step=on_step)
     except BaseException as error:
@@ -94,7 +95,7 @@ def launch_retrain(
     if trained.registration.promoted:
         record_promotion(trained)
         if config.deploy and "model_deployer" in stack.enabled():
-            rollout = _roll_out(config, stack_name, on_step)
+            rollout = _roll_out(config, stack, on_step)
     result = RetrainResult(decision, feedback, trained, rollout, time.monotonic() - started)
     keep(
         config.model_name,
@@ -119,18 +120,17 @@ def _train(
         return feedback, train_result(run, launch, config.model_name, started)
 
 
-def _roll_out(config: RetrainConfig, stack_name: str, on_step: OnStep) -> Rollout:
+def _roll_out(config: RetrainConfig, stack: StackConfig, on_step: OnStep) -> Rollout:
     name = config.model_name
     try:
-        deployment = launch_deploy(config.deployment, stack_name, rollback=None, on_step=on_step).deployment
+        deployment = launch_deploy(config.deployment, stack.name, rollback=None, on_step=on_step).deployment
     except SentimentError as failure:
-        return Rollout(failure=failure, back_to=_go_back(name, failure))
+        return Rollout(failure=failure, back_to=_go_back(registry_of(stack, name), failure))
     return Rollout(deployment=deployment)
 
 
-def _go_back(model_name: str, failure: SentimentError) -> int | None:
+def _go_back(registry: Registry, failure: SentimentError) -> int | None:
     """Make the champion that still serves the champion again; None when there was none before."""
-    registry = Registry(default_tracking_uri(), model_name)
     reason = f"the retrained version could not be deployed: {failure.cause}"
     try:
         champion = registry.rollback(reason, actor=f"retrain, run by {getpass.getuser()}")
@@ -138,12 +138,12 @@ def _go_back(model_name: str, failure: SentimentError) -> int | None:
         return None
     mirror(registry)
     version = champion.version
-    record(model_name, Entry("rollback", f"Version {version} is the champion again: {reason}", str(version)))
+    record(registry.model_name, Entry("rollback", f"Version {version} is the champion again: {reason}", str(version)))
     return version
 
 
-def _record_start(model_name: str, decision: RetrainDecision) -> Entry:
-    champion = Registry(default_tracking_uri(), model_name).champion()
+def _record_start(model_name: str, stack: StackConfig, decision: RetrainDecision) -> Entry:
+    champion = registry_of(stack, model_name).champion()
     with journal_of(default_database_url(), model_name) as journal:
         return record_start(journal, decision, str(champion.version) if champion else None)
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from zenml.models import PipelineRunResponse
 
 from pipelines.fit import step_names
-from pipelines.launch.common import Launch, OnStep, artifact_of, launching, record, report_of
+from pipelines.launch.common import Launch, OnStep, artifact_of, launching, record, registry_of, report_of
 from pipelines.train import train
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import TrainConfig
 from sentiment.evaluation.gate import GateDecision
 from sentiment.predictions.journal import Entry
 from sentiment.registration import Registration
-from sentiment.registry import Registry, default_tracking_uri
 from stacks.alerts import AlertKind, send_alert
 from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
 
@@ -87,7 +86,7 @@ def version_of(result: TrainResult) -> str | None:
 
 def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, started: float) -> TrainResult:
     """What a finished run with the steps of `pipelines.fit` has to tell; `started` is by the monotonic clock."""
-    champion = Registry(default_tracking_uri(), model_name).champion()
+    champion = registry_of(launch.stack, model_name).champion()
     return TrainResult(
         decision=report_of(run, GATE_DECISION, GateDecision),
         registration=report_of(run, REGISTRATION, Registration),

@@ -24,14 +24,15 @@ class DriftConfig(Config):
 
     `window_rows`: the newest rows that are compared, so that the verdict does not depend on traffic. `min_rows`: with
     fewer distinct texts in the window or in the reference there is no verdict. The other numbers are the effects from
-    which a test says drift: `text_distance` and `confidence_distance` in standard deviations of the reference,
-    `label_distance` and `language_distance` between 0 and 0.83, `domain_auc` between 0.5 and 1, the shares as parts of
-    the window's rows.
+    which a test says drift: `text_distance`, `trait_distance` (what a text has or has not) and `confidence_distance` in
+    standard deviations of the reference, `label_distance` and `language_distance` between 0 and 0.83, `domain_auc`
+    between 0.5 and 1, the shares as parts of the window's rows.
     """
 
     window_rows: int = Field(default=1000, ge=100, le=20_000)
     min_rows: int = Field(default=300, ge=100)
     text_distance: Distance = 0.15
+    trait_distance: Distance = 0.12
     confidence_distance: Distance = 0.15
     label_distance: Distance = 0.1
     language_distance: Distance = 0.1

@@ -7,8 +7,10 @@ start like a card and satisfy the Luhn check, ISO/IEC 7812-1). Prices, dates and
 
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl  # masking one text has no use for it
 
 from sentiment.data.rows import map_rows
 
@@ -41,12 +43,12 @@ def mask(text: str) -> str:
     return _mask(text)[0] if _HOLDS.search(text) else text
 
 
-def mask_series(texts: pl.Series) -> pl.Series:
+def mask_series(texts: "pl.Series") -> "pl.Series":
     """`mask` for a string column; nulls stay null."""
     return map_rows(texts, _may_hold, mask)
 
 
-def counts(texts: pl.Series) -> dict[str, int]:
+def counts(texts: "pl.Series") -> dict[str, int]:
     """In how many rows each kind of personal data stands."""
     found: Counter[str] = Counter(dict.fromkeys(_RULES, 0))
     for text in texts.filter(_may_hold(texts)):
@@ -70,5 +72,5 @@ def _mask_card(match: re.Match[str]) -> str:
     return "[CARD]" if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 else match[0]
 
 
-def _may_hold(texts: pl.Series) -> pl.Series:
+def _may_hold(texts: "pl.Series") -> "pl.Series":
     return texts.str.contains(f"(?s){_MAY_HOLD}")

@@ -41,7 +41,7 @@ _BY_CATEGORY = {"So": _EMOJI} | dict.fromkeys(
 
 
 class Descriptor(NamedTuple):
-    """`spread`: the least that counts as one standard deviation.
+    """`spread`: the least that counts as one standard deviation. `trait`: a text has it or not, 1 or 0.
 
     Where hardly a text of the reference has a trait, its standard deviation there is an accident.
     """
@@ -49,17 +49,18 @@ class Descriptor(NamedTuple):
     name: str
     title: str
     spread: float
+    trait: bool = False
 
 
 # A share's spread: one text in a hundred with three such characters in ten. A yes or no: yes for one text in a hundred.
-_SHARE, _FLAG = 0.03, 0.1
+_SHARE, _TRAIT = 0.03, 0.1
 DESCRIPTORS = (
     Descriptor("length", "length in characters", 1.0),
     Descriptor("words", "words", 1.0),
     Descriptor("jamo", "share of single jamo", _SHARE),
-    Descriptor("laughs", "texts with ㅋ", _FLAG),
+    Descriptor("laughs", "texts with ㅋ", _TRAIT, trait=True),
     Descriptor("laughter", "longest run of ㅋ, in doublings", 0.5),
-    Descriptor("cries", "texts with ㅠ or ㅜ", _FLAG),
+    Descriptor("cries", "texts with ㅠ or ㅜ", _TRAIT, trait=True),
     Descriptor("latin", "share of Latin letters", _SHARE),
     Descriptor("digits", "share of digits", _SHARE),
     Descriptor("emoji", "share of emoji", _SHARE),

@@ -25,9 +25,16 @@ from sentiment.monitoring.reference import Reference
 from sentiment.report import Report
 
 Status = Literal["drift", "no_drift", "not_enough_data"]
-Method = Literal["Wasserstein distance", "Jensen-Shannon distance", "AUC of a domain classifier", "share of the rows"]
+Method = Literal[
+    "Wasserstein distance",
+    "Wasserstein distance of a yes or no",
+    "Jensen-Shannon distance",
+    "AUC of a domain classifier",
+    "share of the rows",
+]
 
 WASSERSTEIN: Method = "Wasserstein distance"
+TRAIT: Method = "Wasserstein distance of a yes or no"
 JENSEN_SHANNON: Method = "Jensen-Shannon distance"
 AUC: Method = "AUC of a domain classifier"
 SHARE: Method = "share of the rows"
@@ -36,8 +43,9 @@ SHARE: Method = "share of the rows"
 FEWEST_VALUES = 20
 # What chance does to a comparison of n rows with m hardly ever exceeds sqrt(1/n + 1/m) times one of these: the largest
 # seen between samples of the same reviews (`benchmarks/drift.py chance`), with 300 rows, was 4.0 for a distance of
-# numbers. A shift of the mean alone would need z = 4, but single descriptors have heavy tails.
-CHANCE = {WASSERSTEIN: 4.0, JENSEN_SHANNON: 1.6, AUC: 1.7}
+# numbers. A shift of the mean alone would need z = 4, but single descriptors have heavy tails. A yes or no has none:
+# its distance is the difference of two shares, and chance exceeds 3.1 in about one window in 300.
+CHANCE = {WASSERSTEIN: 4.0, TRAIT: 3.1, JENSEN_SHANNON: 1.6, AUC: 1.7}
 AUC_OF_GUESSING = 0.5
 PICTURES = 8
 
@@ -236,7 +244,12 @@ def _column_tests(
         for frame in (reference.frame(), compared)
     )
     columns = [
-        *(_Column(each.name, each.title, WASSERSTEIN, config.text_distance, each.spread) for each in DESCRIPTORS),
+        *(
+            _Column(each.name, each.title, TRAIT, config.trait_distance, each.spread)
+            if each.trait
+            else _Column(each.name, each.title, WASSERSTEIN, config.text_distance, each.spread)
+            for each in DESCRIPTORS
+        ),
         _Column("language", "language, by its letters", JENSEN_SHANNON, config.language_distance),
         _Column("label", "predicted label", JENSEN_SHANNON, config.label_distance),
         _Column("confidence", "confidence", WASSERSTEIN, config.confidence_distance, SMALLEST_DEVIATION),
@@ -257,11 +270,11 @@ class _Column:
     spread: float = SMALLEST_DEVIATION
 
     def comparison(self) -> Comparison:
-        method = "wasserstein" if self.method == WASSERSTEIN else "jensenshannon"
+        method = "jensenshannon" if self.method == JENSEN_SHANNON else "wasserstein"
         return Comparison(self.name, method, self.threshold, self.spread)  # type: ignore[arg-type]
 
     def test(self, before: pl.Series, now: pl.Series, effect: float) -> DriftTest:
-        numbers = self.method == WASSERSTEIN
+        numbers = self.method != JENSEN_SHANNON
         distribution = Distribution.of_numbers(before, now) if numbers else Distribution.of_values(before, now)
         detail = _means(before, now) if numbers else ""
         return DriftTest(

@@ -22,7 +22,15 @@ from sentiment.config.monitor import MonitorConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainConfig, RetrainPolicy
 from sentiment.config.score import ScoreConfig
-from sentiment.config.stack import Component, Requirements, StackConfig
+from sentiment.config.stack import (
+    Component,
+    Requirements,
+    ResourcesConfig,
+    RetryConfig,
+    RunSettings,
+    StackConfig,
+    StepSettings,
+)
 from sentiment.config.train import StepOptions, TrainConfig
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.normalise import TextNormaliser
@@ -55,6 +63,10 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     ScoreConfig,
     StackConfig,
     Component,
+    RunSettings,
+    StepSettings,
+    ResourcesConfig,
+    RetryConfig,
     Requirements,
 )
 PAGES = sorted([*PROJECT.glob("README*.md"), *(PROJECT / "docs").rglob("*.md")])

@@ -20,6 +20,7 @@ class FakeRegistry:
     """A champion, and the one before it if there is one."""
 
     before: int | None = 1
+    model_name = "sentiment"
 
     def __init__(self, *_: object) -> None:
         pass
@@ -54,11 +55,11 @@ class World:
         self.outcome = "promote"
         self.training_fails: Exception | None = None
         self.after_training: Any = lambda: None
-        monkeypatch.setattr(launch, "Registry", FakeRegistry)
+        monkeypatch.setattr(launch, "registry_of", FakeRegistry)
         monkeypatch.setattr(launch, "mirror", lambda _: None)
         monkeypatch.setattr(launch, "_train", self._train)
         monkeypatch.setattr(launch, "launch_deploy", self._deploy)
-        monkeypatch.setattr(launch, "send_alert", lambda kind, *_, **__: self.alerts.append(kind))
+        monkeypatch.setattr("pipelines.launch.train.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
 
     def run(self, config: RetrainConfig, decision: RetrainDecision) -> launch.RetrainResult:
         return launch.launch_retrain(config, "laptop", decision=decision, use_cache=True, on_step=print)
@@ -73,7 +74,7 @@ class World:
         promoted = self.outcome == "promote"
         trained = SimpleNamespace(
             decision=SimpleNamespace(outcome=self.outcome, summary="The gate has spoken."),
-            registration=SimpleNamespace(promoted=promoted, version=2),
+            registration=SimpleNamespace(promoted=promoted, version=2, model_name="sentiment"),
             champion_version=2 if promoted else 1,
         )
         self.after_training()
@@ -94,7 +95,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_new_champion_is_deployed_and_told(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:
     result = world.run(config, decision)
     assert (result.outcome, world.alerts) == ("promoted", ["new_champion"])
-    assert world.journal() == [("decision", ""), ("promotion", ""), ("deployment", ""), ("decision", "promoted")]
+    assert world.journal() == [("decision", ""), ("promotion", ""), ("decision", "promoted")]
 
 
 def test_a_refusal_deploys_nothing_and_is_told(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:

@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from pydantic import ValidationError
+from zenml.enums import StackComponentType
+from zenml.utils.secret_utils import is_secret_field, is_secret_reference
 
 from sentiment.config.environment import expand
-from sentiment.config.stack import StackConfig
+from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
-from stacks.catalogue import available_stacks, load_stack
-from stacks.doctor import Finding, diagnose, require_healthy
+from stacks.catalogue import STACKS, available_stacks, load_stack, required_variables
+from stacks.doctor import diagnose, examine, require_healthy
+from stacks.finding import Finding
+from stacks.flavors import known_flavors
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
 
 
@@ -98,23 +104,66 @@ def test_the_doctor_finds_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_p
         "orchestrator (lokal)",
         "step_operators (local)",
         "artifact_store (s3)",
-        f"experiment_tracker sqlite:///{tmp_path / 'broken.db'}",
+        f"MLflow sqlite:///{tmp_path / 'broken.db'}",
         "model_registry (mlflow)",
     }
-    assert "not a database" in found[f"experiment_tracker sqlite:///{tmp_path / 'broken.db'}"]
+    assert "not a database" in found[f"MLflow sqlite:///{tmp_path / 'broken.db'}"]
     with pytest.raises(StackError, match="no_such_module"):
         require_healthy(diagnose(config))
 
 
-def test_the_doctor_asks_servers(webhook: "Webhook") -> None:
-    def config(uri: str) -> StackConfig:
-        settings = {"tracking_uri": uri, "tracking_token": "t"}
-        return stack({"experiment_tracker": {"flavor": "mlflow", "configuration": settings}})
+def tracker(uri: str) -> StackConfig:
+    settings = {"tracking_uri": uri, "tracking_token": "t"}
+    return stack({"experiment_tracker": {"flavor": "mlflow", "configuration": settings}})
 
-    assert failures(diagnose(config(webhook.url))) == {}
+
+def test_the_doctor_asks_mlflow_and_shows_its_credentials(webhook: "Webhook", monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"MLflow {webhook.url}"
+    assert failures(diagnose(tracker(webhook.url))) == {}
+    webhook.statuses = [401]
+    assert failures(diagnose(tracker(webhook.url))) == {name: "It refuses the credentials (HTTP 401)."}
+    webhook.statuses = [404]
+    assert failures(diagnose(tracker(webhook.url))) == {name: "It does not answer as MLflow does (HTTP 404)."}
     webhook.server.shutdown()
     webhook.server.server_close()
-    assert "does not answer" in "".join(failures(diagnose(config(webhook.url))).values())
+    assert "does not answer" in failures(diagnose(tracker(webhook.url)))[name]
+    assert name not in failures(diagnose(tracker(webhook.url), offline=True))
+
+
+def test_the_doctor_lists_every_variable_of_a_file_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*required_variables("hybrid"), "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert failures(examine("hybrid")).keys() == {"variable SENTIMENT_BUCKET", "variable MLFLOW_TRACKING_URI"}
+    monkeypatch.setenv("SENTIMENT_BUCKET", "reviews")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
+    assert "variable AWS_ACCESS_KEY_ID" in failures(examine("hybrid", offline=True))
+
+
+def test_what_is_empty_is_left_out_of_a_component() -> None:
+    component = Component(flavor="s3", configuration={"path": "s3://bucket", "client_kwargs": {"endpoint_url": ""}})
+    assert component.configuration == {"path": "s3://bucket"}
+
+
+def test_a_pattern_that_no_pipeline_knows_is_found() -> None:
+    config = stack({"orchestrator": {"flavor": "local"}}, settings={"steps": {"trian_*": {"runtime": "isolated"}}})
+    found = failures(diagnose(config, step_names=["load_reviews", "train_*"]))
+    assert found == {"settings.steps.trian_*": "No step of any pipeline has that name."}
+
+
+@pytest.mark.parametrize("variable", ["S3 KEY", "", "?", "1KEY"])
+def test_a_secret_names_a_variable_and_holds_no_value(variable: str) -> None:
+    with pytest.raises(ValidationError, match="String should match pattern"):
+        stack({}, secrets={"s3": {"key": variable}})
+
+
+@pytest.mark.parametrize("name", sorted(available_stacks()))
+def test_no_stack_file_holds_a_value_of_a_secret(name: str) -> None:
+    """Keys that ZenML marks as sensitive refer to a secret, in every file."""
+    raw = yaml.safe_load((STACKS / f"{name}.yaml").read_text(encoding="utf-8"))
+    for kind, component in raw["components"].items():
+        fields = known_flavors(StackComponentType(kind))[component["flavor"]].config_class.model_fields
+        for key, value in component.get("configuration", {}).items():
+            assert not is_secret_field(fields[key]) or is_secret_reference(value), f"{name}: {kind}.{key}"
 
 
 class Webhook:
@@ -134,6 +183,10 @@ class Webhook:
 
             def do_HEAD(self) -> None:
                 self.send_response(404)
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(hook.statuses[0])
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

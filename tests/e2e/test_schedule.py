@@ -62,7 +62,7 @@ def test_a_schedule_takes_the_place_of_the_one_before(monkeypatch: pytest.Monkey
     monkeypatch.setattr(LocalOrchestrator, "delete_schedule", lambda _, schedule: deleted.append(schedule.name))
     require_schedulable("laptop", HOURLY)
 
-    with launching("score", "laptop", lambda _: None) as launch:
+    with launching("score", "laptop", lambda _: None, model_name="reviews") as launch:
         first = schedule_pipeline(launch, score, HOURLY, "reviews", lambda ready: ready(batch="a"), step_names=[])
         other = schedule_pipeline(launch, score, HOURLY, "reviews-new", lambda ready: ready(batch="a"), step_names=[])
         second = schedule_pipeline(

@@ -14,6 +14,7 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 
+from sentiment.config.environment import expand
 from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
@@ -164,6 +165,108 @@ def test_the_control_plane_mirrors_the_registry(zenml: Path, tmp_path: Path) -> 
     before = Client().get_model_version("mirrored", "v3").updated
     mirror(registry)
     assert Client().get_model_version("mirrored", "v3").updated == before
+
+
+@step(enable_cache=False)
+def reads_its_environment() -> None:
+    SEEN.update({name: os.environ[name] for name in ("REGION", "SENTIMENT_DATABASE_URL") if name in os.environ})
+
+
+@pipeline(enable_cache=False)
+def one_step() -> None:
+    reads_its_environment()
+
+
+def _with_secrets(**keys: object) -> StackConfig:
+    tracker = {
+        "tracking_uri": "sqlite:///${SENTIMENT_HOME}/mlflow.db",
+        "tracking_username": "{{tracker.user}}",
+        "tracking_password": "{{tracker.password}}",
+    }
+    components = {
+        "orchestrator": {"flavor": "local", "name": "default"},
+        "artifact_store": {"flavor": "local", "name": "default"},
+        "experiment_tracker": {"flavor": "mlflow", "configuration": tracker},
+    }
+    raw = {
+        "name": "secretive",
+        "description": "",
+        "components": components,
+        "secrets": {"tracker": {"user": "TRACKER_USER", "password": "TRACKER_PASSWORD", "token": "TRACKER_TOKEN?"}},
+        "environment": {"REGION": "eu"},
+        "secret_environment": ["SENTIMENT_DATABASE_URL", "ABSENT?"],
+        **keys,
+    }
+    return StackConfig.model_validate(expand(raw))
+
+
+@pytest.fixture
+def secrets_set(zenml: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("TRACKER_USER", "TRACKER_PASSWORD", "SENTIMENT_DATABASE_URL"):
+        monkeypatch.setenv(name, f"secret-{name}")
+    return zenml
+
+
+@pytest.mark.usefixtures("secrets_set")
+def test_secrets_reach_steps_and_stand_in_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _with_secrets()
+    require_healthy(diagnose(config))
+    with use_stack(config):
+        monkeypatch.delenv("SENTIMENT_DATABASE_URL")  # as on another machine
+        one_step()
+        assert "SENTIMENT_DATABASE_URL" not in os.environ
+    assert {name: SEEN[name] for name in ("REGION", "SENTIMENT_DATABASE_URL")} == {
+        "REGION": "eu",
+        "SENTIMENT_DATABASE_URL": "secret-SENTIMENT_DATABASE_URL",
+    }
+    made = Client().get_stack("secretive")
+    run = Client().list_pipeline_runs(size=1, hydrate=True).items[0]
+    stored = [
+        *((each.configuration, each.environment) for items in made.components.values() for each in items),
+        made.environment,
+        run.config.model_dump(mode="json"),
+        run.steps["reads_its_environment"].config.model_dump(mode="json"),
+    ]
+    assert "{{tracker.password}}" in json.dumps(stored)
+    assert "secret-" not in json.dumps(stored)
+    assert Client().get_secret("tracker").secret_values == {
+        "user": "secret-TRACKER_USER",
+        "password": "secret-TRACKER_PASSWORD",
+    }
+
+
+@pytest.mark.usefixtures("secrets_set")
+def test_secrets_follow_the_environment_and_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_stack(_with_secrets())
+    before = Client().get_secret("tracker").updated
+    ensure_stack(_with_secrets())
+    assert Client().get_secret("tracker").updated == before
+
+    monkeypatch.setenv("TRACKER_PASSWORD", "rotated")
+    monkeypatch.setenv("TRACKER_TOKEN", "new")
+    ensure_stack(_with_secrets())
+    assert Client().get_secret("tracker").secret_values["password"] == "rotated"
+    monkeypatch.delenv("TRACKER_TOKEN")
+    ensure_stack(_with_secrets(environment={"ZONE": "a"}, secret_environment=[]))
+    assert Client().get_secret("tracker").secret_values.keys() == {"user", "password"}
+    made = Client().get_stack("secretive")
+    assert (made.environment, made.secrets) == ({"ZONE": "a"}, [])
+
+
+@pytest.mark.usefixtures("secrets_set")
+def test_a_missing_variable_or_secret_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StackError, match="refers to the secret 'elsewhere', which ZenML does not have"):
+        ensure_stack(
+            _with_secrets(
+                components={
+                    "artifact_store": {"flavor": "local", "name": "default"},
+                    "experiment_tracker": {"flavor": "mlflow", "configuration": {"tracking_token": "{{elsewhere.t}}"}},
+                }
+            )
+        )
+    monkeypatch.delenv("TRACKER_PASSWORD")
+    with pytest.raises(ConfigError, match="needs the environment variable TRACKER_PASSWORD, which is not set"):
+        ensure_stack(_with_secrets())
 
 
 def _stages() -> dict[str, str | None]:

@@ -1,0 +1,99 @@
+"""The ZenML service of an endpoint on Kubernetes: what `zenml model-deployer models ...` lists, stops and starts."""
+
+from collections.abc import Generator
+from typing import ClassVar
+
+from zenml.enums import ServiceState
+from zenml.models.v2.misc.service import ServiceType
+from zenml.services import ServiceConfig
+from zenml.services.service import BaseDeploymentService
+from zenml.services.service_status import ServiceStatus
+
+from sentiment.errors import StackError
+from stacks.bentoml_kubernetes.cluster import Cluster, is_rolled_out
+from stacks.bentoml_kubernetes.manifests import LABEL
+
+
+class KubernetesServiceConfig(ServiceConfig):
+    """What is served where. `environment` reaches the server and holds no secret."""
+
+    kubernetes_context: str | None = None
+    namespace: str
+    deployment: str
+    url: str
+    image: str
+    bento_tag: str
+    environment: dict[str, str]
+    replicas: int
+    start_seconds: float
+
+
+class KubernetesService(BaseDeploymentService):
+    """A version that the Deployment runs, or ran."""
+
+    SERVICE_TYPE: ClassVar[ServiceType] = ServiceType(
+        name="bentoml-kubernetes-deployment",
+        type="model-serving",
+        flavor="bentoml_kubernetes",
+        description="A Bento as a Deployment with a Service",
+    )
+
+    config: KubernetesServiceConfig
+    status: ServiceStatus
+
+    @property
+    def cluster(self) -> Cluster:
+        """The namespace it is in."""
+        return Cluster(self.config.namespace, self.config.kubernetes_context)
+
+    @property
+    def prediction_url(self) -> str:
+        """Where it is asked."""
+        return f"{self.config.url}/predict"
+
+    @property
+    def healthcheck_url(self) -> str:
+        """Where it says that it is ready."""
+        return f"{self.config.url}/readyz"
+
+    def is_deployed(self) -> bool:
+        """Whether the Deployment is of this version, and not of a later one."""
+        found = self.cluster.deployment(self.config.deployment)
+        return bool(found and found.metadata.labels.get(LABEL) == str(self.uuid))
+
+    def check_status(self) -> tuple[ServiceState, str]:
+        """From the Deployment's own status."""
+        found = self.cluster.deployment(self.config.deployment)
+        if found is None or found.metadata.labels.get(LABEL) != str(self.uuid):
+            return ServiceState.INACTIVE, "The Deployment is gone, or of another version."
+        if not found.spec.replicas:
+            return ServiceState.INACTIVE, ""
+        ready = f"{found.status.available_replicas or 0} of {found.spec.replicas} pods are available."
+        if is_rolled_out(found):
+            return ServiceState.ACTIVE, ""
+        return (ServiceState.ACTIVE if found.status.available_replicas else ServiceState.PENDING_STARTUP), ready
+
+    def start(self, timeout: int = 0) -> None:
+        """Bring the pods back. Raises StackError when they are not ready in time."""
+        self._require_deployed()
+        self.cluster.scale(self.config.deployment, self.config.replicas)
+        self.cluster.wait_rolled_out(self.config.deployment, str(self.uuid), timeout or self.config.start_seconds)
+        self.admin_state = ServiceState.ACTIVE
+        self.update_status()
+
+    def stop(self, timeout: int = 0, force: bool = False) -> None:
+        """Take the pods away, each after the requests it has; the Deployment stays, for `start`."""
+        self._require_deployed()
+        self.cluster.scale(self.config.deployment, 0)
+        self.admin_state = ServiceState.INACTIVE
+        self.update_status()
+
+    def get_logs(self, follow: bool = False, tail: int | None = None) -> Generator[str, bool, None]:
+        """The last lines of a pod."""
+        yield from self.cluster.log_tail(self.config.deployment, str(self.uuid), tail or 1_000).splitlines()
+
+    def _require_deployed(self) -> None:
+        if not self.is_deployed():
+            raise StackError(
+                f"The Deployment {self.config.deployment} is gone, or of another version.", "Deploy the version again."
+            )

@@ -1,0 +1,157 @@
+"""`make test-cluster`: on whatever cluster KUBECONFIG names, with the images of deploy/docker in its registry.
+
+    KUBECONFIG                    of the cluster; its current context may do everything in it
+    SENTIMENT_REGISTRY            as the nodes name it
+    SENTIMENT_TRAINING_IMAGE      the training target of deploy/docker/Dockerfile, in that registry
+    SENTIMENT_SERVING_IMAGE       the serving target
+    SENTIMENT_TEST_HOST           an address of this machine that pods reach; the first node's, if it is this machine's
+
+S3, PostgreSQL, MLflow and ZenML are started on that host. Those are used instead that the environment names:
+SENTIMENT_BUCKET; MLFLOW_TRACKING_URI and SENTIMENT_DATABASE_URL; ZENML_STORE_URL.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sentiment.config.load import PROJECT
+from tests.cluster import stand_ins
+
+NAMESPACE = "sentiment"
+NEEDED = ("KUBECONFIG", "SENTIMENT_REGISTRY", "SENTIMENT_TRAINING_IMAGE", "SENTIMENT_SERVING_IMAGE")
+# What the stack file asks for; tests/conftest.py takes some of it out of this process's environment.
+GIVEN = (
+    *("SENTIMENT_BUCKET", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
+    *("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "SENTIMENT_DATABASE_URL"),
+    *("ZENML_STORE_URL", "ZENML_STORE_API_KEY", "SENTIMENT_API_KEY"),
+)
+COMMAND_SECONDS = 1_500
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Commands of a user whose environment has what the stack file asks for."""
+
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, check: bool = True) -> Result:
+        """Call run.py."""
+        return self.command(sys.executable, str(PROJECT / "run.py"), *arguments, check=check)
+
+    def zenml(self, *arguments: str) -> str:
+        """Call zenml, and return what it printed."""
+        command = str(Path(sys.executable).with_name("zenml"))
+        done = self.command(command, *arguments, PYTHONPATH=str(PROJECT))
+        return done.stdout + done.stderr
+
+    def command(self, *command: str, check: bool = True, **variables: str) -> Result:
+        """Run a command to its end."""
+        result = subprocess.run(
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert result.returncode == 0 or not check, result.stdout + result.stderr
+        return result
+
+
+class Kubectl:
+    """kubectl in the namespace of the stack."""
+
+    def __call__(self, *arguments: str, text: str | None = None) -> str:
+        command = ["kubectl", "--namespace", NAMESPACE, *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self(*arguments, "--output", "json"))
+        return answer
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    assert not missing, f"Set {', '.join(missing)}: see tests/cluster/conftest.py."
+    return Kubectl()
+
+
+@pytest.fixture(scope="session")
+def namespace(kubectl: Kubectl) -> str:
+    """The namespace with everything of deploy/kubernetes/base, its schedules suspended."""
+    kubectl("apply", "--kustomize", str(PROJECT / "deploy/kubernetes" / overlay(kubectl)))
+    for name in ("score", "monitor"):
+        kubectl("patch", "cronjob", name, "--patch", '{"spec": {"suspend": true}}')
+    return NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def project(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The stack's servers, and a user who has never used ZenML before."""
+    folder = tmp_path_factory.mktemp("servers")
+    with ExitStack() as stack:
+        servers = _servers(stack, _host(kubectl), folder)
+        environment = {
+            "KUBERNETES_CONTEXT": kubectl("config", "current-context").strip(),
+            "ZENML_CONFIG_PATH": str(folder / "zenml"),
+            "SENTIMENT_HOME": str(folder / "home"),
+            "SENTIMENT_STEP_CPU": "100m",
+            "COLUMNS": "200",
+            **servers,
+        }
+        secret = f"SENTIMENT_DATABASE_URL={servers['SENTIMENT_DATABASE_URL']}\n"
+        made = ("create", "secret", "generic", "sentiment-endpoint", "--from-env-file=/dev/stdin")
+        kubectl("apply", "--filename=-", text=kubectl(*made, "--dry-run=client", "--output=yaml", text=secret))
+        yield Project(environment)
+        for kind in ("deployments", "jobs", "pods", "services"):
+            kubectl("delete", kind, "--all", "--wait=false")
+
+
+def overlay(kubectl: Kubectl) -> str:
+    """Which of deploy/kubernetes this cluster takes: the base, or that for versions without its APIs."""
+    served = kubectl("api-versions").split()
+    return "base" if "autoscaling/v2" in served else "overlays/kubernetes-1.20"
+
+
+def _servers(stack: ExitStack, host: str, folder: Path) -> dict[str, str]:
+    known = {name: os.environ[name] for name in GIVEN if os.environ.get(name)}
+    if "SENTIMENT_BUCKET" not in known:
+        endpoint = stack.enter_context(stand_ins.s3(host, folder))
+        known |= {**stand_ins.S3_CREDENTIALS, "AWS_ENDPOINT_URL_S3": endpoint, "SENTIMENT_BUCKET": stand_ins.BUCKET}
+    if not {"MLFLOW_TRACKING_URI", "SENTIMENT_DATABASE_URL"} <= known.keys():
+        local, known["SENTIMENT_DATABASE_URL"] = stack.enter_context(stand_ins.postgres(host))
+        artifacts = f"s3://{known['SENTIMENT_BUCKET']}/mlflow"
+        known["MLFLOW_TRACKING_URI"] = stack.enter_context(stand_ins.mlflow(host, folder, local, artifacts, known))
+        known |= {"MLFLOW_TRACKING_USERNAME": "stand-in", "MLFLOW_TRACKING_PASSWORD": "stand-in"}  # it asks for none
+    if "ZENML_STORE_URL" not in known:
+        known["ZENML_STORE_URL"], known["ZENML_STORE_API_KEY"] = stack.enter_context(stand_ins.zenml(host, folder))
+    registry = os.environ["SENTIMENT_REGISTRY"]
+    if registry.startswith("127.0.0.1"):
+        known["SENTIMENT_REGISTRY_ENDPOINT"] = stack.enter_context(stand_ins.relay(host, registry))
+    return known
+
+
+def _host(kubectl: Kubectl) -> str:
+    if host := os.environ.get("SENTIMENT_TEST_HOST"):
+        return host
+    addresses = kubectl.json("get", "nodes")["items"][0]["status"]["addresses"]
+    host = next(each["address"] for each in addresses if each["type"] == "InternalIP")
+    try:
+        socket.create_server((host, 0)).close()
+    except OSError:
+        raise AssertionError("Set SENTIMENT_TEST_HOST to an address of this machine that pods reach.") from None
+    return str(host)
