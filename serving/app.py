@@ -263,7 +263,10 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self.log = PredictionLog(
-            self.settings.database_url, home() / "spool", retention_days=self.settings.retention_days
+            self.settings.database_url,
+            home() / "spool",
+            retention_days=self.settings.retention_days,
+            label_retention_days=self.settings.label_retention_days,
         )
         self.traffic = await asyncio.to_thread(Traffic.load, self.settings, self.metrics, self._log_shadow)
         self.metrics.watch("sentiment_queue_depth", "Texts that wait for the model.", self.traffic.depth)

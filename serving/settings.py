@@ -31,6 +31,7 @@ class ServingSettings(BaseSettings):
         default_factory=default_database_url, description="The prediction log's, as SQLAlchemy's."
     )
     retention_days: int = Field(default=90, ge=1)
+    label_retention_days: int = Field(default=730, ge=1, description="Of predictions that people labelled.")
 
     api_key: SecretStr | None = Field(default=None, min_length=16, description="Callers must send it when it is set.")
     max_text_chars: int = Field(default=5_000, ge=1)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl  # masking one text has no use for it
 
-from sentiment.data.rows import map_rows
 
 _MAIL = r"(?<![\w.%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}"
 _DATE_OF_BIRTH = r"\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -45,6 +44,8 @@ def mask(text: str) -> str:
 
 def mask_series(texts: "pl.Series") -> "pl.Series":
     """`mask` for a string column; nulls stay null."""
+    from sentiment.data.rows import map_rows
+
     return map_rows(texts, _may_hold, mask)
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     extract,
     func,
     make_url,
+    or_,
     select,
     union_all,
 )
@@ -97,9 +98,17 @@ class PredictionDatabase:
             answers = connection.execute(_latest_answers(since)).all()
         return _summarise(since, rows, {bool(right): count for right, count in answers})
 
-    def delete_before(self, cutoff: datetime) -> bool:
-        """Delete one small batch of what is older, feedback with its prediction; False when nothing is left."""
-        outdated = select(predictions.c.id).where(predictions.c.time < cutoff).order_by(predictions.c.time)
+    def delete_before(self, cutoff: datetime, labelled_cutoff: datetime) -> bool:
+        """Delete one small batch of what is older; predictions with labels go by a cut-off of their own, with them.
+
+        False when nothing is left.
+        """
+        unlabelled = ~exists().where(feedback.c.prediction_id == predictions.c.id)
+        outdated = (
+            select(predictions.c.id)
+            .where(predictions.c.time < cutoff, or_(unlabelled, predictions.c.time < labelled_cutoff))
+            .order_by(predictions.c.time)
+        )
         orphaned = select(feedback.c.id).where(
             feedback.c.time < cutoff,
             ~exists().where(predictions.c.id == feedback.c.prediction_id),

@@ -63,7 +63,8 @@ class PredictionLog:
     """Takes predictions and feedback, and answers for what it took.
 
     `spool` is a folder on a local disk that the servers of one machine may share; `queue_size` bounds the rows in
-    memory; rows older than `retention_days` are deleted. `put` may be called from an event loop; `feedback`,
+    memory; rows older than `retention_days` are deleted, those that people labelled after `label_retention_days`:
+    retraining learns from them. `put` may be called from an event loop; `feedback`,
     `recent`, `summary` and `label_of` ask the database, so call them from a thread.
 
     `written`, `spooled` (had to wait on disk for a database out of reach), `dropped` (lost) and `quarantined` (put
@@ -73,13 +74,24 @@ class PredictionLog:
     no error, now or later.
     """
 
-    def __init__(self, database_url: str, spool: Path, *, queue_size: int = 10_000, retention_days: int = 90) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        spool: Path,
+        *,
+        queue_size: int = 10_000,
+        retention_days: int = 90,
+        label_retention_days: int = 730,
+    ) -> None:
         if retention_days < 1:
             raise ConfigError(f"A retention of {retention_days} days keeps nothing.", "Set it to 1 or more.")
+        if label_retention_days < retention_days:
+            raise ConfigError("Labels cannot be kept for less long than their predictions.", "Raise their retention.")
         self._database = PredictionDatabase(database_url)
         self._spool = Spool(spool)
         self._queue_size = queue_size
         self._retention = timedelta(days=retention_days)
+        self._label_retention = timedelta(days=label_retention_days)
         self._retention_due = 0.0
         self._queue: deque[Event] = deque()
         # Label and time of everything that is not in the database yet, by id, oldest first.
@@ -306,7 +318,8 @@ class PredictionLog:
     def _delete_outdated(self) -> bool:
         if time.monotonic() < self._retention_due:
             return False
-        more = self._database.delete_before(datetime.now(UTC) - self._retention)
+        now = datetime.now(UTC)
+        more = self._database.delete_before(now - self._retention, now - self._label_retention)
         if not more:
             self._retention_due = time.monotonic() + RETENTION_SECONDS
         return more

@@ -235,18 +235,19 @@ def test_the_summary_counts_what_callers_were_answered(log: PredictionLog) -> No
 
 
 def test_old_rows_go_in_small_batches_and_take_their_feedback_along(start_log: StartLog, database_url: str) -> None:
-    log = start_log(database_url, retention_days=30)
+    log = start_log(database_url, retention_days=30, label_retention_days=60)
     wait_until(lambda: log._retention_due > 0)  # the pass at the start is over
-    old = [record(time=NOW - timedelta(days=31, seconds=number)) for number in range(2_500)]
+    old = [record(time=NOW - timedelta(days=61, seconds=number)) for number in range(2_500)]
+    labelled = record(time=NOW - timedelta(days=31))
     young = record(time=NOW - timedelta(days=29))
-    for each in [*old, young]:
+    for each in [*old, labelled, young]:
         log.put(each)
-    for each in (old[0], old[-1], young):
+    for each in (old[0], old[-1], labelled, young):
         assert log.feedback(each.id, "negative")
-    wait_until(lambda: log.written == 2_504)
+    wait_until(lambda: log.written == 2_506)
     log._retention_due = 0.0  # an hour has passed
-    wait_until(lambda: ids_in(database_url) == [young.id])
-    wait_until(lambda: feedback_in(database_url) == [(young.id, "negative")])
+    wait_until(lambda: sorted(ids_in(database_url)) == sorted([labelled.id, young.id]))
+    wait_until(lambda: sorted(feedback_in(database_url)) == sorted([(labelled.id, "negative"), (young.id, "negative")]))
 
 
 def test_a_row_of_a_batch_takes_feedback_and_keeps_it(start_log: StartLog, database_url: str) -> None:
