@@ -16,7 +16,8 @@ test: .venv/.dev lint
 	@$(if $(CHROMIUM),:,echo "No Chromium on the PATH: the browser tests are left out. 'make browser' installs it on Debian.")
 	$(PYTEST)
 
-# The whole loop on the bundled sample, told as it happens: drift, alert, retraining, take-over. 2-4 minutes.
+# The whole loop on the bundled sample, told as it happens: drift, alert, retraining, take-over; and two more long ways
+# through run.py. 3-6 minutes.
 story: .venv/.dev
 	$(BIN)/python -m pytest tests/story -s --timeout 600
 

@@ -152,6 +152,6 @@ def test_the_page_of_a_window_holds_counts_and_no_text(database_url: str) -> Non
 
 
 def test_a_database_out_of_reach_is_said_without_its_password(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="cannot be read") as failure:
+    with pytest.raises(StackError, match="cannot be used") as failure:
         read_window(f"postgresql://user:secret@/db?host={tmp_path}", "sentiment", "1", 10)
     assert "secret" not in str(failure.value)

@@ -4,15 +4,11 @@
 are the traffic, and their labels come later, as feedback. All texts are those of data/sample.
 """
 
-import http.server
-import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,41 +19,10 @@ from benchmarks.load import Load
 from sentiment.config.load import PROJECT
 from sentiment.predictions.caller import SMOKE_TEST_KEY
 from sentiment.predictions.journal import Entry, Journal, Kind
+from tests.code.webhook_receiver import Receiver, receiving
 from tests.e2e.conftest import Result, Run
 
 CUSTOMERS = 60
-
-
-@dataclass
-class Receiver:
-    """A chat's webhook: keeps the messages it was sent."""
-
-    url: str = ""
-    messages: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    kept = Receiver()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.messages.append(json.loads(body)["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Silent."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept.url = f"http://127.0.0.1:{server.server_port}/"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield kept
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture
@@ -75,6 +40,12 @@ def chapter(title: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     print(f"   ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as chat:
+        yield chat
 
 
 def test_the_loop_closes(run: Run, receiver: Receiver, port: int, tmp_path: Path) -> None:
@@ -114,6 +85,9 @@ def test_the_loop_closes(run: Run, receiver: Receiver, port: int, tmp_path: Path
         with Load(url, pause=0.02, caller=SMOKE_TEST_KEY) as load:  # which monitoring leaves out
             acted = run("--pipeline", "monitor", "--act", *monitor, SENTIMENT_WEBHOOK_URL=receiver.url)
         tell(acted, "Promoted")
+        # Better on services, the whole interval above zero, and no worse on movies.
+        assert re.search(r"✓ On the \d+ feedback rows .* is \+[\d.]+ \(\+[\d.]+ to \+", acted.stdout)
+        assert re.search(r"✓ On the \d+ test rows that are no feedback .* excludes a loss of 0\.05", acted.stdout)
         assert load.failures == []
         assert load.versions == {"1", "2"}
         print(f"   {len(load.finished)} requests meanwhile, none failed")
