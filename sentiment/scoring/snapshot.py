@@ -31,6 +31,9 @@ SCHEMA = pa.schema(
 )
 _TEXTS = [name for name in SCHEMA.names if name != "created_at"]
 
+# Columns that only training reads: whatever stands in them, the texts can be scored.
+NOT_READ = ("label_column", "rating_column", "split_column")
+
 
 class SnapshotReport(Report):
     """What was read, and which rows are not scored. Of rows with the same id the first is scored."""
@@ -61,12 +64,12 @@ class SnapshotReport(Report):
 def take_snapshot(config: DatasetConfig, shards: int, *, chunk_rows: int = ROWS) -> tuple[ParquetFiles, SnapshotReport]:
     """Read the source and deal its rows out to `shards` files, each review to the one that its id says.
 
-    Labels are not needed and not kept. In memory are one chunk and eight bytes for every row's id. Raises DataError
-    for what makes the source unusable (see `ReviewStream`), for an id that is too long for a key, and when no row is
-    left to score.
+    Labels, ratings and splits are not looked at. In memory are one chunk and eight bytes for every row's id. Raises
+    DataError for what makes the source unusable (see `ReviewStream`), for an id that is too long for a key, and when no
+    row is left to score.
     """
     files = ParquetFiles.temporary([f"shard-{number:03d}" for number in range(shards)])
-    stream = ReviewStream(config, chunk_rows)
+    stream = ReviewStream(config.model_copy(update=dict.fromkeys(NOT_READ, "")), chunk_rows)
     left_out: Counter[str] = Counter()
     written = np.zeros(shards, dtype=np.int64)
     seen = SeenHashes()

@@ -119,6 +119,13 @@ def table(files: ParquetFiles, url: str) -> pl.DataFrame:
 # The snapshot
 
 
+def test_columns_that_only_training_reads_do_not_matter(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("id,text,label,rating,split\n1,좋아요,great,many,holdout\n2,별로,,5,train\n", encoding="utf-8")
+    _, report = take_snapshot(dataset(file), 1)
+    assert report.planned == 2
+
+
 def test_rows_that_cannot_be_scored_are_left_out_and_counted(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     rows = [
