@@ -2,7 +2,7 @@
 
 python benchmarks/scoring.py --data naver_reviews.parquet --model FOLDER
 python benchmarks/scoring.py --data naver_reviews.parquet --train ratings_train.txt [--database postgresql]
-python benchmarks/scoring.py --data naver_reviews.parquet --model FOLDER --kill 20 --shares 0.3
+python benchmarks/scoring.py --data naver_reviews.parquet --model FOLDER --kill 20 --shares 0.3 [--database postgresql]
 
 `--data` is a Parquet file with review_id and text. `--model` is a model folder of any kind; `--train` trains the linear
 classifier on a file in NSMC's format first. Bare: the texts of the snapshot's chunks through `predict_proba`, nothing
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 1.0], help="shares of the rows to score")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--kill", type=int, default=0, help="how often scoring is killed, for each database")
+    parser.add_argument("--kill", type=int, default=0, help="how often scoring is killed")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or train(arguments.train, Path(folder) / "model")
         if arguments.kill:
-            kill_often(arguments.data, model, Path(folder), arguments.shares[0], arguments.kill)
+            kill_often(arguments.data, model, Path(folder), arguments)
         else:
             compare(arguments.data, model, Path(folder), arguments)
 
@@ -94,23 +94,23 @@ def compare(data: Path, model: Path, folder: Path, arguments: argparse.Namespace
         )
 
 
-def kill_often(data: Path, model: Path, folder: Path, share: float, times: int) -> None:
+def kill_often(data: Path, model: Path, folder: Path, arguments: argparse.Namespace) -> None:
     shard = folder / "shard.parquet"
-    rows = int(run({"do": "snapshot", "data": str(data), "share": share, "shard": str(shard)})["rows"])
+    task = {"do": "snapshot", "data": str(data), "share": arguments.shares[0], "shard": str(shard)}
+    rows = int(run(task)["rows"])
     task = {"do": "score", "shard": str(shard), "model": str(model)}
     print("| database | kills | killed with rows in the table | rows missing | rows doubled |\n|---|---|---|---|---|")
-    for kind in ("sqlite", "postgresql"):
-        missing = doubled = midway = 0
-        with database(kind, folder) as url:
-            whole = run({**task, "url": url, "batch": "whole"})["seconds"]
-            for number in range(times):
-                batch = f"kill-{number}"
-                kill(start({**task, "url": url, "batch": batch}), random.uniform(0.02, whole))  # noqa: S311
-                midway += 0 < count(url, batch)[0] < rows
-                run({**task, "url": url, "batch": batch})
-                there, distinct = count(url, batch)
-                missing, doubled = missing + rows - distinct, doubled + there - distinct
-        print(f"| {kind} | {times} | {midway} | {missing} | {doubled} |", flush=True)
+    missing = doubled = midway = 0
+    with database(arguments.database, folder) as url:
+        whole = run({**task, "url": url, "batch": "whole"})["seconds"]
+        for number in range(arguments.kill):
+            batch = f"kill-{number}"
+            kill(start({**task, "url": url, "batch": batch}), random.uniform(0.02, whole))  # noqa: S311
+            midway += 0 < count(url, batch)[0] < rows
+            run({**task, "url": url, "batch": batch})
+            there, distinct = count(url, batch)
+            missing, doubled = missing + rows - distinct, doubled + there - distinct
+    print(f"| {arguments.database} | {arguments.kill} | {midway} | {missing} | {doubled} |", flush=True)
 
 
 def run(task: dict[str, Any]) -> dict[str, float]:
