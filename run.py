@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from cli.console import Options, err
+from cli.console import DEFAULT_STACK, Options, err
 from cli.models import models_group
 from cli.predict import predict
 from cli.retrain import retrain_group
@@ -30,7 +30,7 @@ PIPELINES = ("train", "deploy", "score", "monitor", "retrain")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the config; may be repeated."
 )
-@click.option("--stack", default="laptop", show_default=True, help="A stack of configs/stacks to run on.")
+@click.option("--stack", default=DEFAULT_STACK, show_default=True, help="A stack of configs/stacks to run on.")
 @click.option("--no-cache", is_flag=True, help="Run every step, also those whose inputs and code did not change.")
 @click.option("--rollback", is_flag=True, help="With --pipeline deploy: go back to the champion before this one.")
 @click.option("--reason", default="deploy --rollback", show_default=True, help="With --rollback: kept in the history.")

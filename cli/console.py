@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.runner import StepLine
 
 DEFAULT_MODEL = "sentiment"
+DEFAULT_STACK = "laptop"
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -73,6 +74,16 @@ def python() -> str:
         return "python"
     executable = Path(sys.executable)
     return str(executable.relative_to(Path.cwd()) if executable.is_relative_to(Path.cwd()) else executable)
+
+
+def run_py(stack: str) -> str:
+    """How to call run.py on `stack`, as a command to paste."""
+    return f"{python()} run.py" if stack == DEFAULT_STACK else f"{python()} run.py --stack {stack}"
+
+
+def dashboard(url: str | None) -> str:
+    """Where a run is seen in ZenML's dashboard: its URL, or without a server the command that opens one here."""
+    return url or f"{Path(python()).parent / 'zenml'} login --local"
 
 
 def user() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from cli.console import Options, out, print_header, print_step, python, run_log, user
+from cli.console import Options, out, print_header, print_step, python, run_log, run_py, user
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.load import load_config
 
@@ -39,7 +39,7 @@ def _print(result: "DeployResult", stack_name: str) -> None:
     for text in ("다시 보고 싶은 영화", "This is amazing!"):
         out.print(f"  curl{key} -F {shlex.quote(f'text={text}')} {escape(deployment.url)}/predict", markup=False)
     out.print(f"  {escape(deployment.url)}/  [dim]the page;[/] {escape(deployment.url)}/docs  [dim]the API[/]")
-    run = f"{python()} run.py"
+    run = run_py(stack_name)
     zenml = f"PYTHONPATH=. {Path(python()).parent / 'zenml'}"
     out.print("\n[bold]Next[/]")
     out.print(f"  {run} --pipeline deploy --set traffic.mode=shadow  [dim]score the candidate on the side[/]")

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, out, python, user
+from cli.console import DEFAULT_MODEL, out, run_py, user
 from sentiment.home import home
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ def models_group(context: click.Context, model_name: str) -> None:
 
 
 @models_group.command("list")
-@click.pass_obj
-def models_list(registry: "Registry") -> None:
+@click.pass_context
+def models_list(context: click.Context) -> None:
     """All versions with their status, and the history of the champion."""
+    registry: Registry = context.obj
     versions = registry.versions()
     if not versions:
-        out.print(f"{registry.model_name} has no versions yet: run {python()} run.py --pipeline train")
+        out.print(f"{registry.model_name} has no versions yet: run {run_py(context.find_root().obj)} --pipeline train")
         return
     table = Table("version", "status", "model", "macro-F1", "gate", "registered (UTC)", box=None)
     for each in versions:

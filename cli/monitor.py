@@ -1,12 +1,11 @@
 """python run.py --pipeline monitor"""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import Options, out, print_header, print_step, python, run_log
+from cli.console import Options, dashboard, out, print_header, print_step, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.config.monitor import MonitorConfig
 from sentiment.config.retrain import RetrainConfig
@@ -28,12 +27,12 @@ def run(options: Options) -> None:
         champion = f"the champion of {config.model_name}"
         print_header("monitor", {"stack": options.stack, "model": champion, "log": str(log)})
         result = launch_monitor(config, options.stack, on_step=print_step)
-    _print(result)
+    _print(result, run_py(options.stack))
     if options.act and result.decision.retrain:
         _retrain(config.retrain, result.decision, options)
 
 
-def _print(result: "MonitorResult") -> None:
+def _print(result: "MonitorResult", run: str) -> None:
     drift, quality, decision = result.drift, result.quality, result.decision
     out.print(f"\n[bold {COLOURS[drift.status]}]Drift: {escape(drift.summary)}[/]")
     _print_effects(result)
@@ -44,12 +43,12 @@ def _print(result: "MonitorResult") -> None:
         figures = {name: value for name, value in decision.evidence.items() if name not in {"drift", "quality"}}
         out.print(f"  [dim]{escape('; '.join(f'{name} {value}' for name, value in figures.items()))}[/]")
     out.print("\n[bold]Next[/]")
-    for command, what in _next_commands(result).items():
+    for command, what in _next_commands(result, run).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
     out.print("\n[bold]Look[/]")
     for what, page in result.pages.items():
         out.print(f"  {escape(page)}  [dim]{what}[/]")
-    out.print(f"  {Path(python()).parent / 'zenml'} login --local  [dim]the dashboard; this run is {result.run_id}[/]")
+    out.print(f"  {escape(dashboard(result.dashboard_url))}  [dim]the dashboard; this run is {result.run_id}[/]")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 
 
@@ -85,8 +84,7 @@ def _print_quality(result: "MonitorResult") -> None:
     )
 
 
-def _next_commands(result: "MonitorResult") -> dict[str, str]:
-    run = f"{python()} run.py"
+def _next_commands(result: "MonitorResult", run: str) -> dict[str, str]:
     if not result.quality.rows and not result.drift.rows:
         return {
             f"{run} --pipeline deploy": "answer reviews; every answer is a row to monitor",
@@ -109,5 +107,5 @@ def _retrain(config: RetrainConfig, decision: "RetrainDecision", options: Option
         result = launch_retrain(
             config, options.stack, decision=decision, use_cache=options.use_cache, on_step=print_step
         )
-    print_result(result)
+    print_result(result, options.stack)
     exit_by(result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, python, run_log, user
+from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, run_log, run_py, user
 from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
 
@@ -35,7 +35,7 @@ def run(options: Options) -> None:
             use_cache=options.use_cache,
             on_step=print_step,
         )
-    print_result(result)
+    print_result(result, options.stack)
     exit_by(result)
 
 
@@ -47,7 +47,7 @@ def exit_by(result: "RetrainResult") -> None:
         sys.exit(StackError.exit_code)
 
 
-def print_result(result: "RetrainResult") -> None:
+def print_result(result: "RetrainResult", stack: str) -> None:
     """Why, what was learnt from, the gate's verdict, and what became of a new champion."""
     from cli.train import print_decision
 
@@ -59,7 +59,7 @@ def print_result(result: "RetrainResult") -> None:
         out.print(f"[bold red]{escape(result.summary)}[/]")
     out.print("\n[bold]Next[/]")
     for command in ("retrain history", "models list", "--pipeline deploy --rollback"):
-        out.print(f"  {python()} run.py {command}")
+        out.print(f"  {run_py(stack)} {command}")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 
 
@@ -103,14 +103,15 @@ def retrain_history(model_name: str, limit: int) -> None:
 
 @retrain_group.command("pause")
 @click.option("--reason", required=True, help="Kept in the history.")
-@click.pass_obj
-def retrain_pause(model_name: str, reason: str) -> None:
+@click.pass_context
+def retrain_pause(context: click.Context, reason: str) -> None:
     """Let nothing be retrained until `resume`."""
     from sentiment.retraining.history import pause
 
+    model_name, stack = context.obj, context.find_root().obj
     with _journal(model_name) as journal:
         pause(journal, reason, user())
-    out.print(f"Retraining of {escape(model_name)} is paused. Go on: {python()} run.py retrain resume --reason ...")
+    out.print(f"Retraining of {escape(model_name)} is paused. Go on: {run_py(stack)} retrain resume --reason ...")
 
 
 @retrain_group.command("resume")

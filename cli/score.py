@@ -9,10 +9,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.console import Options, out, print_header, print_step, python, run_log
+from cli.console import Options, out, print_header, print_step, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.data.read import source_digest
+from sentiment.data.sources import without_query
 from sentiment.scoring.target import default_batch
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def run(options: Options) -> None:
     with run_log("score") as log:
         from pipelines.launch.score import launch_score
 
-        what = f"{config.dataset.name}, {config.dataset.path}"
+        what = f"{config.dataset.name}, {without_query(config.dataset.path)}"
         print_header("score", {"stack": options.stack, "dataset": what, "batch": batch, "log": str(log)})
         with _progress_shown() as on_progress:
             result = launch_score(config, batch, options.stack, on_step=print_step, on_progress=on_progress)
@@ -39,12 +40,13 @@ def run(options: Options) -> None:
 def _progress_shown() -> Iterator["OnProgress"]:
     """A bar on a terminal, a line now and then in a log."""
     started = told = time.monotonic()
+    shown = 0
 
     def line(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal told, shown
         now = time.monotonic()
-        if done and now - told >= SECONDS_BETWEEN_LINES:
-            told = now
+        if done != shown and now - told >= SECONDS_BETWEEN_LINES:
+            told, shown = now, done
             rate = done / (now - started)
             out.print(f"  · {done:,} of {total:,} rows, about {(total - done) / rate:,.0f} s left")
 
@@ -70,7 +72,7 @@ def _print(result: "ScoreResult", options: Options) -> None:
     for reason, rows in summary.snapshot.left_out.items():
         out.print(f"  [yellow]·[/] {rows:,} not scored: {escape(reason)}")
     out.print(f"  result  {escape(summary.parquet)}")
-    run = f"{python()} run.py"
+    run = run_py(options.stack)
     out.print("\n[bold]Next[/]")
     out.print(f"  {run} --pipeline score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
     out.print(f"  {run} --pipeline monitor  [dim]is the model still good on these rows?[/]")

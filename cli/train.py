@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, python, run_log
+from cli.console import DEFAULT_MODEL, Options, dashboard, out, print_header, print_step, python, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.config.train import TrainConfig
 from sentiment.data.read import source_digest
@@ -30,10 +30,10 @@ def run(options: Options) -> None:
     if config.dataset.synthetic:
         out.print(
             "\n[yellow]A demonstration on the small synthetic sample. A real model, on 150,000 movie reviews:\n"
-            f"  {python()} run.py --pipeline train --config configs/train_nsmc.yaml[/]"
+            f"  {run_py(options.stack)} --pipeline train --config configs/train_nsmc.yaml[/]"
         )
     out.print("\n[bold]Next[/]")
-    for command in _next_commands(result):
+    for command in _next_commands(result, run_py(options.stack)):
         out.print(f"  {escape(command)}")
     out.print("\n[bold]Look[/]")
     for command, what in _links(result).items():
@@ -65,8 +65,7 @@ def print_decision(result: "TrainResult") -> None:
     out.print(escape(result.registration.summary))
 
 
-def _next_commands(result: "TrainResult") -> list[str]:
-    run = f"{python()} run.py"
+def _next_commands(result: "TrainResult", run: str) -> list[str]:
     name = result.registration.model_name
     model = "" if name == DEFAULT_MODEL else f" --model {name}"
     shown = result.registration.version or result.champion_version
@@ -82,6 +81,6 @@ def _links(result: "TrainResult") -> dict[str, str]:
     mlflow = uri if uri.startswith("http") else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
     return {
         result.report_uri: "the evaluation",
-        f"{folder / 'zenml'} login --local": f"the dashboard; this run is {result.run_id}",
+        dashboard(result.dashboard_url): f"the dashboard; this run is {result.run_id}",
         mlflow: "curves, metrics, files",
     }

@@ -13,10 +13,12 @@ from steps.scoring.collect import collect_scores
 from steps.scoring.score import score_shard
 from steps.scoring.snapshot import snapshot_source
 
-STEP_NAMES = [each.name for each in (fetch_scorer, snapshot_source, score_shard, collect_scores)]
+STEPS = [fetch_scorer, snapshot_source, score_shard, collect_scores]
+STEP_NAMES = [each.name for each in STEPS]
 
 
-@pipeline(name="score", dynamic=True, enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
+# Only the steps in depends_on get what the stack's settings say: their retries, resources and pod settings.
+@pipeline(name="score", dynamic=True, depends_on=STEPS, enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
 def score(config: ScoreConfig, batch: str) -> None:
     """Read the source once, score its shards at once where the stack can, and verify the table."""
     scorer, served = fetch_scorer(config)

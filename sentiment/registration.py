@@ -14,6 +14,7 @@ from sentiment import html
 from sentiment.config.load import PROJECT
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
+from sentiment.data.sources import without_query
 from sentiment.evaluation.card import CardContext, SplitCounts, model_card
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
@@ -143,7 +144,7 @@ def _card_context(
         name=config.model_name,
         version=digest[:12],
         config=model.model_dump(mode="json"),
-        data=f"{config.dataset.name} ({config.dataset.path})",
+        data=f"{config.dataset.name} ({without_query(config.dataset.path)})",
         data_digest=splits["train"].digest(),
         bundled_sample=config.dataset.synthetic,
         splits=tuple(SplitCounts.of(name, reviews) for name, reviews in splits.items()),

@@ -186,18 +186,19 @@ def _registry(config: StackConfig, kind: str, component: Component) -> Iterator[
 
 def _kubernetes(config: StackConfig, kind: str, component: Component) -> Iterator[Finding]:
     from kubernetes import client
-    from kubernetes import config as kubeconfig
     from urllib3.exceptions import HTTPError as TransportError
+
+    from stacks.bentoml_kubernetes.cluster import connect
 
     context = component.configuration.get("kubernetes_context")
     name = f"Kubernetes context {context}" if context else "Kubernetes"
     try:
-        api = kubeconfig.new_client_from_config(context=context)
+        api = connect(context)
         version = client.VersionApi(api).get_code(_request_timeout=SECONDS).git_version
         _look_at_namespace(client.CoreV1Api(api), _namespace(component))
-    except kubeconfig.ConfigException as error:
+    except StackError as error:
         fix = "See kubectl config get-contexts; on a managed cluster: aws eks update-kubeconfig or the like."
-        yield Finding(name, False, f"The kubeconfig does not have it: {' '.join(str(error).split())}.", fix)
+        yield Finding(name, False, error.cause, fix)
     except client.ApiException as error:
         yield _cluster_refusal(name, _namespace(component), error.status)
     except (TransportError, OSError) as error:

@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from zenml.utils.dashboard_utils import get_run_url
+
 from pipelines.launch.common import OnStep, artifact_of, launching, report_of
 from pipelines.monitor import STEP_NAMES, monitor
 from sentiment.config.monitor import MonitorConfig
@@ -14,7 +16,10 @@ from steps.names import DRIFT_REPORT, MONITORED_VERSION, QUALITY_REPORT, RETRAIN
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """A finished monitor run. `pages` are where the reports' pages lie in the artifact store, by what they show."""
+    """A finished monitor run. `pages` are where the reports' pages lie in the artifact store, by what they show.
+
+    `dashboard_url` is the run's page on the ZenML server, None without a server.
+    """
 
     model_version: str
     drift: DriftReport
@@ -22,6 +27,7 @@ class MonitorResult:
     decision: RetrainDecision
     pages: dict[str, str]
     run_id: str
+    dashboard_url: str | None
     seconds: float
 
 
@@ -43,5 +49,6 @@ def launch_monitor(config: MonitorConfig, stack_name: str, *, on_step: OnStep) -
             decision=report_of(run, RETRAIN_DECISION, RetrainDecision),
             pages={what: f"{artifact_of(run, name).uri}/report.html" for what, name in pages.items()},
             run_id=str(run.id),
+            dashboard_url=get_run_url(run),
             seconds=time.monotonic() - started,
         )

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from zenml.models import PipelineRunResponse
+from zenml.utils.dashboard_utils import get_run_url
 
 from pipelines.fit import step_names
 from pipelines.launch.common import Launch, OnStep, artifact_of, launching, record, registry_of, report_of
@@ -20,12 +21,16 @@ from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished train run. `report_uri` is where the evaluation's page lies in the artifact store."""
+    """A finished train run. `report_uri` is where the evaluation's page lies in the artifact store.
+
+    `dashboard_url` is the run's page on the ZenML server, None without a server.
+    """
 
     decision: GateDecision
     registration: Registration
     champion_version: int | None
     run_id: str
+    dashboard_url: str | None
     report_uri: str
     tracking_uri: str | None
     seconds: float
@@ -92,6 +97,7 @@ def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, star
         registration=report_of(run, REGISTRATION, Registration),
         champion_version=champion.version if champion else None,
         run_id=str(run.id),
+        dashboard_url=get_run_url(run),
         report_uri=f"{artifact_of(run, EVALUATION).uri}/report.html",
         tracking_uri=launch.stack.tracking_uri,
         seconds=time.monotonic() - started,

@@ -54,7 +54,7 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
     Written under another name and renamed when complete, so that nothing half-written is ever read. Raises DataError
     when the server refuses, the file is larger than `max_bytes`, or its checksum differs; then nothing is left behind.
     """
-    shown = _without_query(url)
+    shown = without_query(url)
     name = Path(urlsplit(url).path).name or "data"
     target = folder / f"{hashlib.sha256(f'{url} {sha256}'.encode()).hexdigest()[:16]}-{name}"
     version = target.with_name(f"{target.name}.etag")
@@ -100,10 +100,12 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
 def remote_version(url: str) -> str:
     """What the server says to tell versions of a file apart: its ETag, else its date and size."""
     try:
-        response = httpx.head(url, follow_redirects=True, timeout=30).raise_for_status()
+        # Not HEAD: an address that is signed for GET refuses it. The body is not read.
+        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
+            response.raise_for_status()
     except httpx.HTTPError as error:
         raise DataError(
-            f"{_without_query(url)} cannot be reached: {_cause(error)}.", "Check the address and the network."
+            f"{without_query(url)} cannot be reached: {_cause(error)}.", "Check the address and the network."
         ) from None
     headers = response.headers
     return headers.get("etag") or f"{headers.get('last-modified')} {headers.get('content-length')}"
@@ -114,8 +116,10 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _without_query(url: str) -> str:
-    """The address without the signature or the password it may carry."""
+def without_query(url: str) -> str:
+    """The address without the signature or the password it may carry; what is no address stays as it is."""
+    if not is_url(url):
+        return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

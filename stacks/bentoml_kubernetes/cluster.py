@@ -35,7 +35,7 @@ class Cluster:
 
     def __init__(self, namespace: str, context: str | None = None) -> None:
         self.namespace = namespace
-        self.api = _client(context)
+        self.api = connect(context)
         self._apps = AppsV1Api(self.api)
         self._core = CoreV1Api(self.api)
 
@@ -169,7 +169,11 @@ def is_rolled_out(deployment: V1Deployment) -> bool:
     return (status.observed_generation or 0) >= deployment.metadata.generation and counts == (wanted,) * 3
 
 
-def _client(context: str | None) -> ApiClient:
+def connect(context: str | None) -> ApiClient:
+    """A client with the service account of this pod, or where this is no pod, the kubeconfig's context.
+
+    Raises StackError when there is neither.
+    """
     configuration = Configuration()
     try:
         if IN_CLUSTER in os.environ:

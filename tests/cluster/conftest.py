@@ -4,6 +4,7 @@
     SENTIMENT_REGISTRY            as the nodes name it
     SENTIMENT_TRAINING_IMAGE      the training target of deploy/docker/Dockerfile, in that registry
     SENTIMENT_SERVING_IMAGE       the serving target
+    SENTIMENT_LAUNCHER_IMAGE      the launcher target
     SENTIMENT_TEST_HOST           an address of this machine that pods reach; the first node's, if it is this machine's
 
 S3, PostgreSQL, MLflow and ZenML are started on that host. Those are used instead that the environment names:
@@ -16,7 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from sentiment.config.load import PROJECT
 from tests.cluster import stand_ins
 
 NAMESPACE = "sentiment"
-NEEDED = ("KUBECONFIG", "SENTIMENT_REGISTRY", "SENTIMENT_TRAINING_IMAGE", "SENTIMENT_SERVING_IMAGE")
+IMAGES = ("SENTIMENT_TRAINING_IMAGE", "SENTIMENT_SERVING_IMAGE", "SENTIMENT_LAUNCHER_IMAGE")
+NEEDED = ("KUBECONFIG", "SENTIMENT_REGISTRY", *IMAGES)
 # What the stack file asks for; tests/conftest.py takes some of it out of this process's environment.
 GIVEN = (
     *("SENTIMENT_BUCKET", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
@@ -35,6 +37,8 @@ GIVEN = (
     *("ZENML_STORE_URL", "ZENML_STORE_API_KEY", "SENTIMENT_API_KEY"),
 )
 COMMAND_SECONDS = 1_500
+STACK = ("--stack", "kubernetes")
+LINEAR = ("--pipeline", "train", "--set", "candidates=[linear]")
 Result = subprocess.CompletedProcess[str]
 
 
@@ -47,6 +51,22 @@ class Project:
     def run(self, *arguments: str, check: bool = True) -> Result:
         """Call run.py."""
         return self.command(sys.executable, str(PROJECT / "run.py"), *arguments, check=check)
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """run.py while it runs; it has ended when the block has."""
+        with subprocess.Popen(
+            [sys.executable, str(PROJECT / "run.py"), *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def zenml(self, *arguments: str) -> str:
         """Call zenml, and return what it printed."""
@@ -81,6 +101,15 @@ class Kubectl:
     def json(self, *arguments: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self(*arguments, "--output", "json"))
         return answer
+
+    def pods(self, step: str) -> list[dict[str, Any]]:
+        """The pods of a step by its name, oldest first."""
+        found = self.json("get", "pods", "--selector", f"step_name={step}")["items"]
+        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def fail(self, pod: str) -> None:
+        """Have the node end a pod as failed, as it does with one that it evicts or whose memory runs out."""
+        self("patch", "pod", pod, "--patch", '{"spec": {"activeDeadlineSeconds": 1}}')
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +148,12 @@ def project(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathF
         yield Project(environment)
         for kind in ("deployments", "jobs", "pods", "services"):
             kubectl("delete", kind, "--all", "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def trained(project: Project) -> str:
+    """What the run printed that made version 1 of the model `sentiment`, which is the champion."""
+    return project.run(*LINEAR, *STACK).stdout
 
 
 def overlay(kubectl: Kubectl) -> str:

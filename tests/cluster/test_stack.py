@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from sentiment.config.load import PROJECT
-from tests.cluster.conftest import NAMESPACE, Kubectl, Project
+from tests.cluster.conftest import LINEAR, NAMESPACE, STACK, Kubectl, Project
 
 pytestmark = pytest.mark.timeout(3_000)
 
-STACK = ("--stack", "kubernetes")
-LINEAR = ("--pipeline", "train", "--set", "candidates=[linear]")
 SERVICE = f"/api/v1/namespaces/{NAMESPACE}/services/http:sentiment:80/proxy"
 SECONDS_TO_WAIT = 180
 HERE = Path(__file__).parent
@@ -70,11 +68,6 @@ class Clients:
         while not reached():
             assert time.monotonic() < deadline, self.kubectl("describe", "pod", "clients")
             time.sleep(1)
-
-
-@pytest.fixture(scope="module")
-def trained(project: Project) -> str:
-    return project.run(*LINEAR, *STACK).stdout
 
 
 @pytest.fixture(scope="module")

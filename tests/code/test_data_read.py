@@ -329,10 +329,8 @@ class _Files(BaseHTTPRequestHandler):
             self.send_header("ETag", etag)
             self.send_header("Content-Length", str(len(self.content) + (5 if "cut" in self.path else 0)))
         self.end_headers()
-        if status == 200 and self.command == "GET":
+        if status == 200:
             self.wfile.write(self.content)
-
-    do_HEAD = do_GET
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Keep the test's output clean."""
@@ -393,6 +391,18 @@ def test_a_failed_download_leaves_nothing(
         read(config(f"{server}/{path}", **options))
     assert downloads(tmp_path) == []
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("https://name:password@host/a.csv?Signature=secret#part", "https://host/a.csv"),
+        ("hf://owner/name@revision", "hf://owner/name@revision"),
+        ("C:/what?/a.csv", "C:/what?/a.csv"),
+    ],
+)
+def test_an_address_is_shown_without_what_it_may_carry(path: str, shown: str) -> None:
+    assert sources.without_query(path) == shown
 
 
 def test_a_download_that_is_too_large_is_stopped(server: str, tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""A batch scored by four pods, two of which are lost on the way: every row is in the table, once."""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import polars as pl
+import psycopg
+import pytest
+
+from sentiment.config.load import PROJECT
+from sentiment.scoring.snapshot import _hashes
+from tests.cluster.conftest import STACK, Kubectl, Project
+
+SHARDS = 4
+ROWS = 600_000
+BATCH = "lost-pods"
+SECONDS_TO_START = 300
+KEY = "tests/reviews.parquet"
+
+
+@pytest.fixture(scope="module")
+def reviews(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of many reviews, which pods reach too: those of the sample again and again, under ids of their own."""
+    file = tmp_path_factory.mktemp("reviews") / "reviews.parquet"
+    write_reviews(file)
+    environment = project.environment
+    client = boto3.client(
+        "s3",
+        endpoint_url=environment.get("AWS_ENDPOINT_URL_S3"),
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment.get("AWS_DEFAULT_REGION"),
+    )
+    place = {"Bucket": environment["SENTIMENT_BUCKET"], "Key": KEY}
+    client.upload_file(str(file), place["Bucket"], place["Key"])
+    yield client.generate_presigned_url("get_object", Params=place, ExpiresIn=3_600)
+    client.delete_object(**place)
+
+
+def write_reviews(file: Path) -> None:
+    sample = pl.read_csv(PROJECT / "data/sample/reviews.csv", infer_schema=False)
+    texts = sample.filter(pl.col("text").str.strip_chars() != "").select("text")
+    copies = pl.concat([texts] * (ROWS // len(texts) + 1)).head(ROWS)
+    copies.with_row_index("id").with_columns(id=pl.format("r{}", "id")).write_parquet(file)
+
+
+@pytest.mark.usefixtures("trained")
+def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, kubectl: Kubectl) -> None:
+    options = {
+        "dataset.name": "many",
+        "dataset.path": reviews,
+        "dataset.synthetic": "false",
+        "dataset.created_from": "null",
+        "shards": str(SHARDS),
+        "batch": BATCH,
+    }
+    settings = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
+    with (
+        psycopg.connect(project.environment["SENTIMENT_DATABASE_URL"], autocommit=True) as database,
+        project.running("--pipeline", "score", *settings, *STACK) as process,
+    ):
+        failed, deleted = begun_shards(database, process)[:2]
+        kubectl.fail(name_of(kubectl, failed))
+        kubectl("delete", "pod", name_of(kubectl, deleted), "--force", "--grace-period=0")
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output
+        print(output)
+        there, distinct = database.execute(
+            "SELECT count(*), count(DISTINCT review_id) FROM scores WHERE batch = %s", (BATCH,)
+        ).fetchone()  # type: ignore[misc]
+    assert (ROWS - distinct, there - distinct) == (0, 0), "missing, doubled"
+    assert "every planned row was read back from the table, once" in output
+    assert "Signature" not in output, "a signed address is shown without its signature"
+    for shard in range(SHARDS):
+        lost = shard in (failed, deleted)
+        assert len(kubectl.pods(step_of(shard))) == 1 + lost - (shard == deleted), "a deleted pod is not listed"
+        (line,) = re.findall(rf"✓ map:score_shard:{shard} .*", output)
+        assert ("rows were there" in line) == lost, "what a lost pod wrote is not scored again"
+
+
+def begun_shards(database: "psycopg.Connection[tuple[str]]", process: "subprocess.Popen[str]") -> list[int]:
+    """Two or more shards that have rows in the table, and are not done."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0]
+        found = database.execute("SELECT review_id FROM scores WHERE batch = %s", (BATCH,)).fetchall()
+        homes = _hashes(pl.Series([row[0] for row in found], dtype=pl.String)) % SHARDS
+        counts = pl.Series("shard", homes).value_counts()
+        begun = counts.filter(pl.col("count") < 0.7 * ROWS / SHARDS).sort("count")[:, 0].to_list()
+        if len(begun) >= 2:
+            return [int(each) for each in begun]
+        time.sleep(0.2)
+    raise AssertionError("No two shards had rows in the table.")
+
+
+def step_of(shard: int) -> str:
+    return f"map-score_shard-{shard}"
+
+
+def name_of(kubectl: Kubectl, shard: int) -> str:
+    return str(kubectl.pods(step_of(shard))[-1]["metadata"]["name"])
