@@ -21,14 +21,18 @@ test: .venv/.dev lint
 story: .venv/.dev
 	$(BIN)/python -m pytest tests/story -s --timeout 600
 
-# The stacks against S3 (moto), MLflow on PostgreSQL, and the Docker daemon when it has the training image; 10-20 minutes.
+# The stacks against S3 (moto), MLflow on PostgreSQL, and the Docker daemon when it has the training image; Terraform
+# against a stand-in for AWS (moto); 10-20 minutes.
 IMAGE ?= $(or $(SENTIMENT_TRAINING_IMAGE),sentiment-training:local)
 DOCKER = $(shell docker image inspect --format yes $(IMAGE) 2>/dev/null)
-LEFT_OUT = $(if $(DOCKER),,and not docker) $(if $(filter 0,$(shell id -u)),,and not root)
+TERRAFORM := $(shell command -v terraform)
+LEFT_OUT = $(if $(DOCKER),,and not docker) $(if $(filter 0,$(shell id -u)),,and not root) \
+  $(if $(TERRAFORM),,and not terraform)
 
 test-stacks: .venv/.stacks
 	@$(if $(DOCKER),:,echo "No Docker image $(IMAGE): the docker stack is left out. docs/stacks/docker.md builds it.")
 	@$(if $(findstring not root,$(LEFT_OUT)),echo "Not root: the full disk is left out.",:)
+	@$(if $(TERRAFORM),:,echo "No terraform on the PATH: deploy/terraform is left out.")
 	$(BIN)/python -m pytest tests/stacks --timeout 1200 -m "not browser $(LEFT_OUT)"
 
 # On the cluster of KUBECONFIG, with the images named as tests/cluster/conftest.py says.

@@ -5,7 +5,11 @@ import os
 import re
 import time
 
+import pytest
+
 from tests.cluster.conftest import STACK, Kubectl, Project
+
+pytestmark = pytest.mark.timeout(3_000)
 
 SECONDS_TO_START = 300
 SECONDS_TO_END = 900

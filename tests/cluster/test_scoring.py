@@ -15,6 +15,8 @@ from sentiment.config.load import PROJECT
 from sentiment.scoring.snapshot import _hashes
 from tests.cluster.conftest import STACK, Kubectl, Project
 
+pytestmark = pytest.mark.timeout(3_000)
+
 SHARDS = 4
 ROWS = 600_000
 BATCH = "lost-pods"

@@ -17,6 +17,7 @@ Result = subprocess.CompletedProcess[str]
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "docker: needs a Docker daemon that has the training image")
     config.addinivalue_line("markers", "root: mounts a small file system")
+    config.addinivalue_line("markers", "terraform: needs terraform and its AWS provider")
 
 
 @dataclass(frozen=True)
