@@ -239,6 +239,8 @@ class Server:
 
     def _logged(self, texts: Sequence[str], scored: Scored, seconds: float, caller: str | None) -> list[Prediction]:
         predictions = _predictions(scored, self.ids)
+        if not self.settings.log_predictions:
+            return predictions
         now = datetime.now(UTC)
         for text, prediction in zip(texts, predictions, strict=True):
             self.log.put(

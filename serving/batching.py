@@ -49,7 +49,7 @@ class MicroBatcher:
     """Scores texts in `threads` worker threads, so that the event loop stays free; quick ones on the event loop.
 
     `queue_texts` bounds what waits, `batch_texts` what is scored together; one request is never split. `on_batch` is
-    told the size of every batch.
+    told the size of every batch. A model that waits for others, and so must never be on the event loop, is `blocking`.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class MicroBatcher:
         queue_texts: int,
         threads: int,
         on_batch: Callable[[int], None] = lambda _: None,
+        blocking: bool = False,
     ) -> None:
         self._predict = predict
         self._batch_texts = batch_texts
         self._queue_texts = queue_texts
         self._threads = threads
         self._on_batch = on_batch
+        self._blocking = blocking
         self._waiting: deque[_Waiting] = deque()
         self._due = False
         self._busy = 0
@@ -145,7 +147,7 @@ class MicroBatcher:
             else:
                 waiting.done.set_result(outcome[start:end])
             start = end
-        if len(batch) == 1 and _is_short(batch[0].texts):
+        if len(batch) == 1 and _is_short(batch[0].texts) and not self._blocking:
             self._measure(seconds)
 
     def _measure(self, seconds: float) -> None:

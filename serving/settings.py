@@ -19,6 +19,9 @@ class ServingSettings(BaseSettings):
 
     model_dir: Path = Field(default=Path("model"), description="The champion's model folder; served.json lies beside.")
     candidate_dir: Path | None = Field(default=None, description="The candidate's model folder, for shadow and canary.")
+    candidate_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="The candidate's own server, in place of candidate_dir."
+    )
     traffic: Literal["off", "shadow", "canary"] = "off"
 
     canary_share: float = Field(default=0.05, ge=0, le=1, description="The share of callers the canary answers.")
@@ -30,6 +33,7 @@ class ServingSettings(BaseSettings):
     database_url: str = Field(
         default_factory=default_database_url, description="The prediction log's, as SQLAlchemy's."
     )
+    log_predictions: bool = Field(default=True, description="Off for a candidate's own server: the champion's logs.")
     retention_days: int = Field(default=90, ge=1)
     label_retention_days: int = Field(default=730, ge=1, description="Of predictions that people labelled.")
 

@@ -2,7 +2,8 @@
 
 Shadow: the champion answers everything; the candidate scores the same texts afterwards. Canary: the candidate answers
 the callers whose key hashes below the share, always the same ones, until its errors or its latency breach the limits;
-from then on, until the server starts again, the champion answers everything.
+from then on, until the server starts again, the champion answers everything. The candidate is a model folder beside the
+champion's, or has a server of its own.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from sentiment.models.base import Probabilities, TextClassifier
 from sentiment.models.folder import folder_digest, load_classifier
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
+from serving.remote import RemoteClassifier
 from serving.schemas import Role, SideOfTraffic, TrafficReport
 from serving.settings import ServingSettings
 
@@ -71,19 +73,34 @@ class Side:
             if isinstance(classifier, OnnxClassifier):
                 classifier.threads = 1  # a batch on several cores costs more in all than several batches on one each
         classifier.predict_proba(WARM_UP)
-        return cls(
-            classifier,
-            read_served(folder.parent / SERVED),
-            folder_digest(folder),
-            MicroBatcher(
-                classifier.predict_proba,
-                batch_texts=settings.batch_texts,
-                queue_texts=settings.queue_texts,
-                threads=settings.threads,
-                on_batch=on_batch,
-            ),
-            deque(maxlen=settings.canary_window),
+        return cls._of(classifier, read_served(folder.parent / SERVED), folder_digest(folder), settings, on_batch)
+
+    @classmethod
+    def remote(cls, url: str, settings: ServingSettings, on_batch: Callable[[int], None]) -> Self:
+        """The model of another server. Raises SentimentError when it does not answer."""
+        api_key = settings.api_key.get_secret_value() if settings.api_key else None
+        classifier = RemoteClassifier.connect(url, api_key)
+        served = Served.model_validate(classifier.card)
+        return cls._of(classifier, served, classifier.card["digest"], settings, on_batch)
+
+    @classmethod
+    def _of(
+        cls,
+        classifier: TextClassifier,
+        served: Served,
+        digest: str,
+        settings: ServingSettings,
+        on_batch: Callable[[int], None],
+    ) -> Self:
+        batcher = MicroBatcher(
+            classifier.predict_proba,
+            batch_texts=settings.batch_texts,
+            queue_texts=settings.queue_texts,
+            threads=settings.threads,
+            on_batch=on_batch,
+            blocking=isinstance(classifier, RemoteClassifier),
         )
+        return cls(classifier, served, digest, batcher, deque(maxlen=settings.canary_window))
 
     async def score(self, texts: Sequence[str]) -> Probabilities:
         """Score, and remember how it went."""
@@ -172,18 +189,27 @@ class Traffic:
 
     @classmethod
     def load(cls, settings: ServingSettings, metrics: Metrics, on_shadow: Callable[[ShadowScored], None]) -> Self:
-        """Load the folders that the settings name.
+        """Load the folders that the settings name; a candidate with a server of its own is asked for its model.
 
-        Raises SentimentError when a folder cannot serve, is missing, or the two models have different labels.
+        A champion whose candidate's server is gone answers everything. Raises SentimentError when a folder cannot
+        serve, is missing, or the two models have different labels.
         """
         champion = Side.load(settings.model_dir, settings, metrics.batch_size.observe)
         if settings.traffic == "off":
             return cls(settings, metrics, champion, None, on_shadow)
-        if settings.candidate_dir is None:
+        if settings.candidate_url:
+            try:
+                candidate = Side.remote(settings.candidate_url, settings, metrics.batch_size.observe)
+            except SentimentError as error:
+                traffic = cls(settings, metrics, champion, None, on_shadow)
+                traffic.fall_back(error.cause)
+                return traffic
+        elif settings.candidate_dir:
+            candidate = Side.load(settings.candidate_dir, settings, metrics.batch_size.observe)
+        else:
             raise SentimentError(
                 f"Traffic is {settings.traffic!r}, but there is no candidate.", "Set SENTIMENT_CANDIDATE_DIR."
             )
-        candidate = Side.load(settings.candidate_dir, settings, metrics.batch_size.observe)
         if candidate.classifier.labels != champion.classifier.labels:
             raise SentimentError(
                 f"The candidate's labels {candidate.classifier.labels} are not the champion's.",
@@ -239,6 +265,12 @@ class Traffic:
             dropped=self._dropped,
         )
 
+    def fall_back(self, reason: str) -> None:
+        """Let the champion answer everything from now on."""
+        self.reason = reason
+        self._enter("fallen_back")
+        logger.error("The candidate is taken back: %s", reason)
+
     async def _shadow(self, candidate: Side, texts: Sequence[str], answered: list[int]) -> None:
         start = time.perf_counter()
         try:
@@ -267,11 +299,8 @@ class Traffic:
         self._judged += 1
         if self.state != "live" or self._judged % JUDGE_EVERY or self.candidate is None:
             return
-        reason = breach(self.champion, self.candidate, self.settings)
-        if reason:
-            self.reason = reason
-            self._enter("fallen_back")
-            logger.error("The canary %s is taken back: %s", self.candidate.served.version, reason)
+        if reason := breach(self.champion, self.candidate, self.settings):
+            self.fall_back(reason)
 
     def _enter(self, state: State) -> None:
         self.state: State = state

@@ -1,14 +1,14 @@
 """The model deployer of the `bentoml_kubernetes` flavor.
 
 A new version first runs in a Deployment of its own, which the Service does not select; there it is checked. Then the
-one behind the Service is rolled over to it, pod by pod.
+one behind the Service is rolled over to it, pod by pod. A candidate, where traffic is shared, has a third one.
 """
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from zenml.client import Client
@@ -27,7 +27,7 @@ from stacks.bentoml_kubernetes import manifests
 from stacks.bentoml_kubernetes.cluster import Cluster
 from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesConfig, BentoMLKubernetesFlavor
 from stacks.bentoml_kubernetes.image import push_image
-from stacks.bentoml_kubernetes.registry import Credentials
+from stacks.bentoml_kubernetes.registry import Credentials, ImageName, ecr_credentials
 from stacks.bentoml_kubernetes.service import KubernetesService, KubernetesServiceConfig
 from stacks.model_deployer import Check, RolledOut, RollOutDeployer, no_check
 
@@ -68,7 +68,7 @@ class BentoMLKubernetesDeployer(BaseModelDeployer, RollOutDeployer):
             base_image=settings.base_image,
             repository=settings.repository,
             endpoint=settings.registry_endpoint,
-            credentials=_credentials(),
+            credentials=_credentials(settings),
             drain_seconds=settings.drain_seconds,
         )
         config = KubernetesServiceConfig(
@@ -83,6 +83,7 @@ class BentoMLKubernetesDeployer(BaseModelDeployer, RollOutDeployer):
             bento_tag=f"{bento.parent.name}:{bento.name}",
             environment=dict(environment),
             replicas=settings.replicas,
+            candidate_replicas=settings.candidate_replicas,
             start_seconds=start_seconds or settings.start_seconds,
         )
         client = Client()
@@ -128,11 +129,12 @@ class BentoMLKubernetesDeployer(BaseModelDeployer, RollOutDeployer):
     def perform_delete_model(
         self, service: BaseService, timeout: int = DEFAULT_DEPLOYMENT_START_STOP_TIMEOUT, force: bool = False
     ) -> None:
-        """Delete Deployment and Service, unless they are another version's by now."""
+        """Delete Deployments and Services, unless they are another version's by now."""
         ours = cast(KubernetesService, service)
         if ours.is_deployed():
-            ours.cluster.delete_deployment(ours.config.deployment, wait_seconds=timeout)
-            ours.cluster.delete_service(ours.config.deployment)
+            for name in ours.deployments():
+                ours.cluster.delete_deployment(name, wait_seconds=timeout)
+                ours.cluster.delete_service(name)
 
     @staticmethod
     def get_model_server_info(service: BaseService) -> dict[str, str | None]:
@@ -162,8 +164,7 @@ class BentoMLKubernetesDeployer(BaseModelDeployer, RollOutDeployer):
         cluster = self.cluster
         with _preview(cluster, settings, version, config.start_seconds) as url:
             check(url)
-        _replace(cluster, settings, version, config.start_seconds)
-        cluster.ensure_service(manifests.service(settings))
+        _publish(cluster, settings, version, config.start_seconds)
         service.admin_state = ServiceState.ACTIVE
         service.update_status()
         _record(service)
@@ -202,22 +203,41 @@ def _preview(
         cluster.delete_deployment(name)
 
 
-def _replace(cluster: Cluster, settings: BentoMLKubernetesConfig, version: manifests.Version, seconds: float) -> None:
-    """Roll the Deployment over to the version; on failure back to what it was."""
-    body = manifests.deployment(settings, version, name=settings.name, replicas=settings.replicas)
-    before = cluster.deployment(settings.name)
+def _publish(cluster: Cluster, settings: BentoMLKubernetesConfig, version: manifests.Version, seconds: float) -> None:
+    """Roll the pods behind the Service over to the version, after those of its candidate, which others then go."""
+    champion, candidate = manifests.sides(settings, version)
+    name = manifests.candidate_name(settings)
+    with ExitStack() as unless_all_is_well:
+        if candidate:
+            body = manifests.deployment(settings, candidate, name=name, replicas=settings.candidate_replicas)
+            unless_all_is_well.enter_context(_replaced(cluster, body, version.service, seconds))
+            cluster.ensure_service(manifests.service(settings, name=name, kind="ClusterIP"))
+        body = manifests.deployment(settings, champion, name=settings.name, replicas=settings.replicas)
+        unless_all_is_well.enter_context(_replaced(cluster, body, version.service, seconds))
+        cluster.ensure_service(manifests.service(settings, name=settings.name, kind=settings.service_type))
+    if not candidate:
+        cluster.delete_deployment(name)
+        cluster.delete_service(name)
+
+
+@contextmanager
+def _replaced(cluster: Cluster, body: dict[str, Any], service: str, seconds: float) -> Iterator[None]:
+    """The Deployment rolled over to `body`; when that or something in the context fails, back to what it was."""
+    name = body["metadata"]["name"]
+    before = cluster.deployment(name)
     if before is None:
         cluster.create_deployment(body)
     else:
         # The number of pods is the autoscaler's, or whoever's who changed it.
-        body["spec"]["replicas"] = before.spec.replicas or settings.replicas
+        body["spec"]["replicas"] = before.spec.replicas or body["spec"]["replicas"]
         body["metadata"]["resourceVersion"] = before.metadata.resource_version
         cluster.replace_deployment(body)
     try:
-        cluster.wait_rolled_out(settings.name, version.service, seconds)
+        cluster.wait_rolled_out(name, service, seconds)
+        yield
     except BaseException:
         if before is None:
-            cluster.delete_deployment(settings.name)
+            cluster.delete_deployment(name)
         else:
             before.metadata.resource_version = None
             cluster.replace_deployment(before)
@@ -233,9 +253,11 @@ def _service_url(settings: BentoMLKubernetesConfig) -> str:
     return f"http://{settings.name}.{settings.namespace}.svc{port}"
 
 
-def _credentials() -> Credentials:
+def _credentials(settings: BentoMLKubernetesConfig) -> Credentials:
+    """The account of the stack's container registry; with none, what the registry's own cloud gives."""
     registry = Client().active_stack.container_registry
-    return registry.credentials if registry else None
+    given: Credentials = registry.credentials if registry else None
+    return given or ecr_credentials(ImageName.parse(settings.repository).registry)
 
 
 def _services(config: KubernetesServiceConfig) -> list[KubernetesService]:

@@ -34,6 +34,7 @@ class BentoMLKubernetesConfig(BaseModelDeployerConfig):
         description="Secrets whose keys become variables of the server: SENTIMENT_DATABASE_URL, SENTIMENT_API_KEY.",
     )
     replicas: int = Field(default=2, ge=1, description="At the first roll-out; later the Deployment's own number.")
+    candidate_replicas: int = Field(default=1, ge=1, description="Pods of a candidate in shadow or canary.")
     cpu_request: str = "250m"
     memory_request: str = "512Mi"
     memory_limit: str = "1Gi"

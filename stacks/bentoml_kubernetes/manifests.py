@@ -7,8 +7,10 @@ from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesConfig
 from stacks.bentoml_kubernetes.image import PORT, USER
 
 LABEL = "sentiment-ops/service"
+CANDIDATE_DIR = "SENTIMENT_CANDIDATE_DIR"
 HOME = "/var/lib/sentiment"
 PREVIEW = "preview"
+CANDIDATE = "candidate"
 
 
 class Version(NamedTuple):
@@ -24,6 +26,29 @@ class Version(NamedTuple):
 def labels(name: str) -> dict[str, str]:
     """What the pods of the Deployment `name` have in common. The Service, PDB, HPA and policies select by it."""
     return {"app.kubernetes.io/name": "sentiment", "app.kubernetes.io/instance": name}
+
+
+def sides(config: BentoMLKubernetesConfig, version: Version) -> tuple[Version, Version | None]:
+    """The version as its pods serve it, and the candidate of its Bento, if traffic is shared, for pods of its own.
+
+    Both are the same image. The champion's pods send the candidate's Service what the candidate is to score, so that
+    a candidate that crashes or grows takes nothing from the champion.
+    """
+    environment = dict(version.environment)
+    candidate_dir = environment.pop(CANDIDATE_DIR, None)
+    if candidate_dir is None:
+        return version, None
+    service = f"http://{candidate_name(config)}.{config.namespace}.svc:{config.port}"
+    alone = {"SENTIMENT_MODEL_DIR": candidate_dir, "SENTIMENT_TRAFFIC": "off", "SENTIMENT_LOG_PREDICTIONS": "false"}
+    return (
+        version._replace(environment={**environment, "SENTIMENT_CANDIDATE_URL": service}),
+        version._replace(environment=alone),
+    )
+
+
+def candidate_name(config: BentoMLKubernetesConfig) -> str:
+    """Of the candidate's Deployment and Service."""
+    return f"{config.name}-{CANDIDATE}"
 
 
 def deployment(config: BentoMLKubernetesConfig, version: Version, *, name: str, replicas: int) -> dict[str, Any]:
@@ -50,18 +75,15 @@ def deployment(config: BentoMLKubernetesConfig, version: Version, *, name: str, 
     }
 
 
-def service(config: BentoMLKubernetesConfig) -> dict[str, Any]:
-    """The Service in front of the Deployment."""
+def service(config: BentoMLKubernetesConfig, *, name: str, kind: str) -> dict[str, Any]:
+    """The Service in front of the Deployment `name`; `kind` is ClusterIP, NodePort or LoadBalancer."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": config.name,
-            "labels": {**labels(config.name), "app.kubernetes.io/managed-by": "sentiment-ops"},
-        },
+        "metadata": {"name": name, "labels": {**labels(name), "app.kubernetes.io/managed-by": "sentiment-ops"}},
         "spec": {
-            "type": config.service_type,
-            "selector": labels(config.name),
+            "type": kind,
+            "selector": labels(name),
             "ports": [{"name": "http", "port": config.port, "targetPort": "http"}],
         },
     }

@@ -4,6 +4,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md, and for t
 https://distribution.github.io/distribution/spec/auth/token/
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Generator, Iterator
@@ -22,6 +23,8 @@ INDEXES = ("application/vnd.docker.distribution.manifest.list.v2+json", "applica
 SECONDS = 60
 CHUNK = 2**20
 Credentials = tuple[str, str] | None
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+ECR = re.compile(r"^\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
 
 
 class ImageName(NamedTuple):
@@ -143,6 +146,29 @@ class Registry:
                 f"The registry {self.endpoint} does not answer ({error}).",
                 "Start it, or correct its address: base_image, or registry_endpoint of the model deployer.",
             ) from None
+
+
+def ecr_credentials(registry: str) -> Credentials:
+    """A token for one of Amazon's registries, by this machine's own login to AWS or the role of its pod.
+
+    None for any other registry. Raises StackError when AWS gives none.
+    """
+    host = ECR.match(registry)
+    if host is None:
+        return None
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = boto3.client("ecr", region_name=host["region"]).get_authorization_token()
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(
+            f"AWS gives no token for the registry {registry}: {error}.",
+            "Log in (aws sso login), or give the step's role ecr:GetAuthorizationToken.",
+        ) from None
+    token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+    user, _, password = token.partition(":")
+    return user, password
 
 
 def digest_of(content: bytes) -> str:

@@ -11,7 +11,7 @@ from zenml.services.service_status import ServiceStatus
 
 from sentiment.errors import StackError
 from stacks.bentoml_kubernetes.cluster import Cluster, is_rolled_out
-from stacks.bentoml_kubernetes.manifests import LABEL
+from stacks.bentoml_kubernetes.manifests import CANDIDATE, LABEL
 
 
 class KubernetesServiceConfig(ServiceConfig):
@@ -25,6 +25,7 @@ class KubernetesServiceConfig(ServiceConfig):
     bento_tag: str
     environment: dict[str, str]
     replicas: int
+    candidate_replicas: int = 1
     start_seconds: float
 
 
@@ -61,6 +62,11 @@ class KubernetesService(BaseDeploymentService):
         found = self.cluster.deployment(self.config.deployment)
         return bool(found and found.metadata.labels.get(LABEL) == str(self.uuid))
 
+    def deployments(self) -> list[str]:
+        """Its Deployments that are there: the candidate's before its own."""
+        own, candidate = self.config.deployment, f"{self.config.deployment}-{CANDIDATE}"
+        return [*([candidate] if self.cluster.deployment(candidate) else []), own]
+
     def check_status(self) -> tuple[ServiceState, str]:
         """From the Deployment's own status."""
         found = self.cluster.deployment(self.config.deployment)
@@ -76,15 +82,18 @@ class KubernetesService(BaseDeploymentService):
     def start(self, timeout: int = 0) -> None:
         """Bring the pods back. Raises StackError when they are not ready in time."""
         self._require_deployed()
-        self.cluster.scale(self.config.deployment, self.config.replicas)
-        self.cluster.wait_rolled_out(self.config.deployment, str(self.uuid), timeout or self.config.start_seconds)
+        for name in self.deployments():
+            own = name == self.config.deployment
+            self.cluster.scale(name, self.config.replicas if own else self.config.candidate_replicas)
+            self.cluster.wait_rolled_out(name, str(self.uuid), timeout or self.config.start_seconds)
         self.admin_state = ServiceState.ACTIVE
         self.update_status()
 
     def stop(self, timeout: int = 0, force: bool = False) -> None:
         """Take the pods away, each after the requests it has; the Deployment stays, for `start`."""
         self._require_deployed()
-        self.cluster.scale(self.config.deployment, 0)
+        for name in reversed(self.deployments()):
+            self.cluster.scale(name, 0)
         self.admin_state = ServiceState.INACTIVE
         self.update_status()
 

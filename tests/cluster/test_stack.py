@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,44 @@ def test_a_version_that_does_not_start_is_refused_and_the_old_one_serves(
     assert after["spec"] == before["spec"]
     assert json.loads(kubectl("get", "--raw", f"{SERVICE}/model"))["version"] == "2"
     assert [each["metadata"]["name"] for each in kubectl.json("get", "deployments")["items"]] == ["sentiment"]
+
+
+# Runs in a pod: asks the Service as 60 callers, and prints the versions that answered, or a failure's status.
+CALLERS = """
+import json, urllib.error, urllib.request
+for caller in range(60):
+    headers = {"Content-Type": "application/json", "X-Caller-Key": f"caller-{caller}"}
+    request = urllib.request.Request("http://sentiment/predict", b'{"text": "good"}', headers)
+    try:
+        print(json.load(urllib.request.urlopen(request, timeout=20))["model_version"])
+    except urllib.error.URLError as error:
+        print(error)
+"""
+
+
+def test_a_canary_has_pods_of_its_own_and_its_loss_is_no_callers_loss(
+    project: Project, second: str, kubectl: Kubectl
+) -> None:
+    def answers() -> Counter[str]:
+        said = kubectl("exec", "deployment/sentiment", "--", "python3", "-c", CALLERS)
+        return Counter(said.split("\n")[:-1])
+
+    def deployments() -> list[str]:
+        return [each["metadata"]["name"] for each in kubectl.json("get", "deployments")["items"]]
+
+    project.run(*LINEAR, "--set", "seed=9", "--stack", "hybrid", check=False)  # a candidate, which the gate refuses
+    shared = ("--set", "traffic.mode=canary", "--set", "traffic.share=0.5")
+    deployed = project.run("--pipeline", "deploy", *shared, *STACK).stdout
+    assert "candidate version 3 in canary" in deployed
+    assert deployments() == ["sentiment", "sentiment-candidate"]
+    versions = answers()
+    assert versions.keys() == {"2", "3"}
+    assert 10 < versions["3"] < 50
+    kubectl("scale", "deployment/sentiment-candidate", "--replicas=0")
+    kubectl("wait", "pod", "--selector=app.kubernetes.io/instance=sentiment-candidate", "--for=delete", "--timeout=90s")
+    assert answers() == {"2": 60}
+    project.run("--pipeline", "deploy", *STACK)
+    assert deployments() == ["sentiment"]
 
 
 def test_zenml_lists_describes_stops_starts_and_deletes_the_endpoint(

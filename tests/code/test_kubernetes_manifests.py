@@ -36,7 +36,10 @@ def name(path: Path, content: dict[str, Any]) -> str:
 
 def ours() -> list[tuple[str, dict[str, Any]]]:
     deployment = manifests.deployment(CONFIG, VERSION, name="sentiment", replicas=2)
-    return [("deployer:Deployment", deployment), ("deployer:Service", manifests.service(CONFIG))]
+    return [
+        ("deployer:Deployment", deployment),
+        ("deployer:Service", manifests.service(CONFIG, name=CONFIG.name, kind=CONFIG.service_type)),
+    ]
 
 
 OBJECTS = dict([*shipped(), *ours()])
@@ -102,6 +105,35 @@ def test_what_selects_the_endpoint_selects_the_pods_of_the_deployer_and_not_a_pr
         assert not selector.items() <= hidden["spec"]["template"]["metadata"]["labels"].items()
     scaled = OBJECTS["base/endpoint.yaml:HorizontalPodAutoscaler:sentiment"]["spec"]["scaleTargetRef"]
     assert (scaled["kind"], scaled["name"]) == ("Deployment", CONFIG.name)
+
+
+def test_a_candidate_has_pods_of_its_own_that_only_the_champions_reach() -> None:
+    shared = {
+        "SENTIMENT_TRAFFIC": "canary",
+        "SENTIMENT_CANDIDATE_DIR": "candidate/model",
+        "SENTIMENT_CANARY_SHARE": "0.1",
+    }
+    champion, candidate = manifests.sides(CONFIG, VERSION._replace(environment=shared))
+    assert candidate
+    assert champion.image == candidate.image
+    assert champion.environment == {
+        "SENTIMENT_TRAFFIC": "canary",
+        "SENTIMENT_CANARY_SHARE": "0.1",
+        "SENTIMENT_CANDIDATE_URL": f"http://{CONFIG.name}-candidate.{CONFIG.namespace}.svc:{CONFIG.port}",
+    }
+    assert candidate.environment["SENTIMENT_MODEL_DIR"] == "candidate/model"
+    name = manifests.candidate_name(CONFIG)
+    pods = manifests.deployment(CONFIG, candidate, name=name, replicas=1)["spec"]["template"]["metadata"]["labels"]
+    policy = OBJECTS["base/network-policies.yaml:NetworkPolicy:candidate"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= pods.items()
+    (callers,) = policy["ingress"][0]["from"]
+    assert callers["podSelector"]["matchLabels"] == manifests.labels(CONFIG.name)
+    assert not OBJECTS["deployer:Service"]["spec"]["selector"].items() <= pods.items()
+
+
+def test_without_a_candidate_the_version_is_served_as_it_is() -> None:
+    alone = VERSION._replace(environment={"SENTIMENT_TRAFFIC": "off"})
+    assert manifests.sides(CONFIG, alone) == (alone, None)
 
 
 def test_no_pod_of_the_endpoint_is_missing_during_a_roll_out() -> None:

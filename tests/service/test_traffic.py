@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,49 @@ def test_a_canary_answers_its_share_of_callers_and_always_the_same(start_server,
         assert report["candidate"]["requests"] == first.count("8")
         assert report["candidate"]["error_rate"] == report["champion"]["error_rate"] == 0
         assert {row["role"] for row in client.get("/recent").json()["predictions"]} == {"champion", "canary"}
+
+
+def test_a_candidate_with_a_server_of_its_own_answers_its_share(start_server, candidate_dir):
+    key = {"SENTIMENT_API_KEY": "key-of-all-the-servers"}
+    alone = {"SENTIMENT_MODEL_DIR": str(candidate_dir), "SENTIMENT_LOG_PREDICTIONS": "false", **key}
+    with ExitStack() as own:
+        candidate = own.enter_context(start_server(**alone))
+        # Errors alone may take it back here, not a busy machine.
+        limits = {"SENTIMENT_CANARY_MAX_LATENCY_RATIO": "1000"}
+        canary = {"SENTIMENT_TRAFFIC": "canary", "SENTIMENT_CANARY_SHARE": "0.3", **limits}
+        with start_server(**canary, **key, SENTIMENT_CANDIDATE_URL=candidate.url) as server:
+            client = server.client(Authorization="Bearer key-of-all-the-servers")
+
+            def answers() -> list[dict[str, object]]:
+                headers = [{"X-Caller-Key": f"caller-{number}"} for number in range(300)]
+                asked = [client.post("/predict", json={"text": "좋아요"}, headers=each) for each in headers]
+                return [each.raise_for_status().json() for each in asked]
+
+            before = answers()
+            report = client.get("/traffic").json()
+            theirs = candidate.client(Authorization="Bearer key-of-all-the-servers")
+            said = theirs.post("/predict", json={"text": "좋아요"}).json()
+            assert theirs.get("/recent").json()["predictions"] == [], "the champion's server logs"
+            own.close()  # the candidate's server ends
+            after = answers()
+            fallen_back = client.get("/traffic").json()
+
+    share = [each for each in before if each["model_version"] == "8"]
+    assert 0.2 < len(share) / len(before) < 0.4
+    assert share[0]["probabilities"] == pytest.approx(said["probabilities"], abs=1e-6)
+    assert (report["state"], report["candidate"]["requests"]) == ("live", len(share))
+    assert {each["model_version"] for each in after} == {"7"}, "what the candidate cannot answer, the champion does"
+    assert fallen_back["state"] == "fallen_back"
+    assert "requests failed" in fallen_back["reason"]
+
+
+def test_a_champion_whose_candidate_is_gone_answers_everything(start_server):
+    gone = {"SENTIMENT_CANDIDATE_URL": "http://127.0.0.1:9", "SENTIMENT_TRAFFIC": "canary"}
+    with start_server(**gone) as server, server.client() as client:
+        assert client.post("/predict", json={"text": "좋아요"}).json()["model_version"] == "7"
+        report = client.get("/traffic").json()
+    assert report["state"] == "fallen_back"
+    assert "http://127.0.0.1:9 does not answer" in report["reason"]
 
 
 def test_a_shadow_is_scored_and_logged_but_never_answers(start_server, candidate_dir, reviews: Reviews):
