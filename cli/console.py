@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "sentiment"
 DEFAULT_STACK = "laptop"
+LOST = dict.fromkeys(("retrying", "retried"), "it failed, or its machine was lost; it starts again")
+MARKS = {
+    **dict.fromkeys(("completed", "cached"), "[green]✓[/]"),
+    **dict.fromkeys(LOST, "[yellow]↻[/]"),
+    "failed": "[red]✗[/]",
+}
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -62,9 +68,9 @@ def print_header(pipeline: str, values: Mapping[str, str]) -> None:
 
 def print_step(line: "StepLine") -> None:
     """A finished step in one line."""
-    mark = {"completed": "[green]✓[/]", "cached": "[green]✓[/]", "failed": "[red]✗[/]"}.get(line.status, "·")
     time = "cached" if line.status == "cached" else f"{line.seconds:.1f} s"
-    out.print(f"  {mark} {line.name:<20} {escape(line.summary)}  [dim]{time}[/]")
+    summary = line.summary or LOST.get(line.status, "")
+    out.print(f"  {MARKS.get(line.status, '·')} {line.name:<20} {escape(summary)}  [dim]{time}[/]")
 
 
 def python() -> str:

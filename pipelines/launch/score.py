@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zenml.client import Client
+from zenml.enums import ExecutionStatus
 
 from pipelines.launch.common import OnStep, launching, report_of
 from pipelines.score import STEP_NAMES, score
@@ -17,6 +18,7 @@ from steps.scoring.score import score_shard
 from steps.scoring.snapshot import snapshot_source
 
 POLL_SECONDS = 2.0
+LOST = (ExecutionStatus.RETRYING, ExecutionStatus.RETRIED)
 
 # Called with the rows that are done and how many there are, over all shards.
 OnProgress = Callable[[int, int], None]
@@ -80,6 +82,7 @@ def _progress(run_name: str) -> tuple[int, int] | None:
     done = 0
     for step in steps:
         noted = step.run_metadata.get(PROGRESS)
-        if score_shard.name in step.name and isinstance(noted, dict):
+        # What a lost shard wrote is counted by the one that took its place.
+        if score_shard.name in step.name and isinstance(noted, dict) and step.status not in LOST:
             done += int(noted["done"])
     return done, planned

@@ -77,6 +77,10 @@ def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, 
     assert (ROWS - distinct, there - distinct) == (0, 0), "missing, doubled"
     assert "every planned row was read back from the table, once" in output
     assert "Signature" not in output, "a signed address is shown without its signature"
+    assert re.search(rf"↻ map:score_shard:{failed} +it failed, or its machine was lost; it starts again", output)
+    progress = [int(done.replace(",", "")) for done in re.findall(r"· ([\d,]+) of 600,000 rows", output)]
+    assert progress
+    assert sorted(progress)[-1] <= ROWS, "rows of a lost pod are counted once"
     for shard in range(SHARDS):
         lost = shard in (failed, deleted)
         assert len(kubectl.pods(step_of(shard))) == 1 + lost - (shard == deleted), "a deleted pod is not listed"
