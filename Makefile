@@ -56,10 +56,10 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Run after changing requirements.txt or requirements-dev.txt, in a fresh .venv.
+# Run after changing a requirements file, in a fresh .venv.
 lock:
 	rm -rf .venv && $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip install --quiet -r requirements-dev.txt -r requirements-cloud.txt
 	$(BIN)/pip freeze --exclude pip --exclude setuptools | sed 's/+cpu$$//' > requirements.lock
 
 .venv/.python:

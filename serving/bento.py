@@ -54,6 +54,7 @@ PACKAGES = (
     "fastapi",
     "filelock",
     "httptools",
+    "httpx",
     "numpy",
     "polars",
     "prometheus-client",

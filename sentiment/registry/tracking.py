@@ -44,6 +44,9 @@ def connect(tracking_uri: str) -> "MlflowClient":
     from mlflow.tracking import MlflowClient
 
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # Else the server sends clients to its store by presigned URLs, which name it as the server sees it.
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
     require_answer(tracking_uri)
     database = database_path(tracking_uri)
     if database is None:

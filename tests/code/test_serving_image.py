@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from sentiment.config.load import PROJECT
 from sentiment.errors import StackError
+from serving.bento import PACKAGES, PACKAGES_OF_KIND
 from stacks.bentoml_kubernetes.image import push_image
 from stacks.bentoml_kubernetes.registry import DOCKER_MANIFEST, ImageName, digest_of
 
@@ -228,3 +230,10 @@ def test_names_of_images(name: str, parsed: tuple[str, str, str]) -> None:
 def test_a_name_without_a_registry_is_refused(name: str) -> None:
     with pytest.raises(StackError, match="names no registry"):
         ImageName.parse(name)
+
+
+def test_the_serving_base_has_what_a_small_bento_asks_for() -> None:
+    lines = (PROJECT / "deploy/docker/serving.txt").read_text(encoding="utf-8").splitlines()
+    there = {line.partition("[")[0] for line in lines if not line.startswith("#")}
+    asked = {*PACKAGES, *PACKAGES_OF_KIND["linear"], *PACKAGES_OF_KIND["onnx"]}
+    assert asked - there == {"psycopg-binary"}, "which comes with psycopg[binary]"

@@ -21,6 +21,7 @@ from tests.service.postgres_server import PostgresServer
 
 BUCKET = "sentiment-artifacts"
 MLFLOW_BUCKET = "sentiment-mlflow"
+INTERNAL_S3 = "http://s3.internal:9000"
 SECONDS_TO_START = 120
 
 
@@ -58,7 +59,9 @@ class MlflowServer:
             "MLFLOW_AUTH_CONFIG_PATH": str(settings),
             "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
-            "MLFLOW_S3_ENDPOINT_URL": self.s3,
+            # A name that only the server can reach, as in compose or on a cluster: clients must not be sent there.
+            "MLFLOW_S3_ENDPOINT_URL": INTERNAL_S3,
+            "HTTP_PROXY": self.s3,
             **CREDENTIALS,
         }
         with (self.folder / "mlflow.log").open("ab") as log:
