@@ -100,9 +100,18 @@ def _failure(run_name: str, error: Exception | None) -> SentimentError:
     for step in _steps(run_name):
         if step.status == ExecutionStatus.FAILED:
             if step.exception_info is None:
-                return SentimentError(f"The step {step.name} failed: {mask(str(error))}.")
+                return _lost(step.name, error)
             return error_of(step.name, step.exception_info.traceback)
     return SentimentError(f"The run did not complete: {mask(str(error)) if error else 'see its log'}.")
+
+
+def _lost(step: str, error: Exception | None) -> SentimentError:
+    """A step that ended without an exception of its own."""
+    told = f" ({mask(str(error))})" if error else ""
+    return SentimentError(
+        f"The step {step} ended without a word{told}: its process was killed, or its machine was lost.",
+        "Run the same command again: what finished is kept. If memory ran out, give the step more in the stack file.",
+    )
 
 
 def error_of(step: str, traceback: str) -> SentimentError:

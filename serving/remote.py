@@ -5,28 +5,24 @@ A candidate that crashes, leaks memory or needs more of the machine then harms n
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 
 import httpx
 import numpy as np
 
-from sentiment.data.normalise import TextNormaliser
 from sentiment.errors import SentimentError
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import Probabilities
 
 CONNECT_SECONDS: Final = 10.0  # a Service routes to its pods a moment after they are ready
 POLL_SECONDS: Final = 0.5
 REQUEST_SECONDS: Final = 5.0
 
 
-class RemoteClassifier(TextClassifier):
-    """The model of the server at `url`. `card` is what that server says of it at /model."""
-
-    kind: ClassVar[str] = "remote"
+class RemoteModel:
+    """The model of another server. `card` is what that server says of it at /model."""
 
     def __init__(self, client: httpx.Client, card: dict[str, Any]) -> None:
-        super().__init__(card["labels"], TextNormaliser.model_validate(card["normaliser"]))
+        self.labels: tuple[str, ...] = tuple(card["labels"])
         self.card = card
         self._client = client
         self._most = int(card["limits"]["max_batch"])
@@ -48,19 +44,10 @@ class RemoteClassifier(TextClassifier):
             time.sleep(POLL_SECONDS)
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
-        """Ask for the probabilities of `texts`. Raises httpx.HTTPError when the server fails."""
+        """Probabilities of shape (len(texts), len(labels)). Raises httpx.HTTPError when the server fails."""
         rows: list[list[float]] = []
         for start in range(0, len(texts), self._most):
             asked = {"texts": list(texts[start : start + self._most])}
             answer = self._client.post("/predict_batch", json=asked).raise_for_status().json()
             rows += [[each["probabilities"][label] for label in self.labels] for each in answer["predictions"]]
         return np.asarray(rows, dtype=np.float32)
-
-    def save(self, folder: Path) -> None:
-        """Not possible: the weights are the server's."""
-        raise NotImplementedError
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Not possible: see `connect`."""
-        raise NotImplementedError

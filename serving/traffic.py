@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +26,7 @@ from sentiment.models.base import Probabilities, TextClassifier
 from sentiment.models.folder import folder_digest, load_classifier
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
-from serving.remote import RemoteClassifier
+from serving.remote import RemoteModel
 from serving.schemas import Role, SideOfTraffic, TrafficReport
 from serving.settings import ServingSettings
 
@@ -52,19 +52,31 @@ class Served(BaseModel):
     card: str = ""
 
 
-@dataclass
-class Side:
-    """A loaded model and its last requests."""
+class Model(Protocol):
+    """What a side is asked with: a classifier, or another server's."""
 
-    classifier: TextClassifier
+    labels: tuple[str, ...]
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Probabilities of shape (len(texts), len(labels))."""
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+@dataclass
+class Side(Generic[ModelT]):
+    """A model and its last requests."""
+
+    classifier: ModelT
     served: Served
     digest: str
     batcher: MicroBatcher
     outcomes: deque[tuple[bool, float]]  # whether it answered, and in how many seconds
     labels: Counter[str] = field(default_factory=Counter)
 
-    @classmethod
-    def load(cls, folder: Path, settings: ServingSettings, on_batch: Callable[[int], None]) -> Self:
+    @staticmethod
+    def load(folder: Path, settings: ServingSettings, on_batch: Callable[[int], None]) -> "Side[TextClassifier]":
         """Load, verify and warm up a model folder. Raises SentimentError when it cannot serve."""
         classifier = load_classifier(folder)
         if classifier.kind == "onnx":
@@ -73,34 +85,15 @@ class Side:
             if isinstance(classifier, OnnxClassifier):
                 classifier.threads = 1  # a batch on several cores costs more in all than several batches on one each
         classifier.predict_proba(WARM_UP)
-        return cls._of(classifier, read_served(folder.parent / SERVED), folder_digest(folder), settings, on_batch)
+        served, digest = read_served(folder.parent / SERVED), folder_digest(folder)
+        return Side(classifier, served, digest, _batcher(classifier, settings, on_batch), _outcomes(settings))
 
-    @classmethod
-    def remote(cls, url: str, settings: ServingSettings, on_batch: Callable[[int], None]) -> Self:
+    @staticmethod
+    def remote(url: str, settings: ServingSettings, on_batch: Callable[[int], None]) -> "Side[RemoteModel]":
         """The model of another server. Raises SentimentError when it does not answer."""
-        api_key = settings.api_key.get_secret_value() if settings.api_key else None
-        classifier = RemoteClassifier.connect(url, api_key)
-        served = Served.model_validate(classifier.card)
-        return cls._of(classifier, served, classifier.card["digest"], settings, on_batch)
-
-    @classmethod
-    def _of(
-        cls,
-        classifier: TextClassifier,
-        served: Served,
-        digest: str,
-        settings: ServingSettings,
-        on_batch: Callable[[int], None],
-    ) -> Self:
-        batcher = MicroBatcher(
-            classifier.predict_proba,
-            batch_texts=settings.batch_texts,
-            queue_texts=settings.queue_texts,
-            threads=settings.threads,
-            on_batch=on_batch,
-            blocking=isinstance(classifier, RemoteClassifier),
-        )
-        return cls(classifier, served, digest, batcher, deque(maxlen=settings.canary_window))
+        model = RemoteModel.connect(url, settings.api_key.get_secret_value() if settings.api_key else None)
+        batcher = _batcher(model, settings, on_batch, blocking=True)
+        return Side(model, Served.model_validate(model.card), model.card["digest"], batcher, _outcomes(settings))
 
     async def score(self, texts: Sequence[str]) -> Probabilities:
         """Score, and remember how it went."""
@@ -135,6 +128,23 @@ class Side:
         return 1_000 * float(np.percentile(seconds, percentile)) if seconds else None
 
 
+def _batcher(
+    model: Model, settings: ServingSettings, on_batch: Callable[[int], None], *, blocking: bool = False
+) -> MicroBatcher:
+    return MicroBatcher(
+        model.predict_proba,
+        batch_texts=settings.batch_texts,
+        queue_texts=settings.queue_texts,
+        threads=settings.threads,
+        on_batch=on_batch,
+        blocking=blocking,
+    )
+
+
+def _outcomes(settings: ServingSettings) -> deque[tuple[bool, float]]:
+    return deque(maxlen=settings.canary_window)
+
+
 def read_served(path: Path) -> Served:
     """What stands beside a model folder; version "unknown" when nothing does."""
     return Served.model_validate(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Served()
@@ -145,11 +155,11 @@ class Scored(NamedTuple):
 
     rows: list[list[float]]
     best: list[int]
-    side: Side
+    side: Side[Any]
     role: Role
 
     @classmethod
-    def of(cls, probabilities: Probabilities, side: Side, role: Role) -> Self:
+    def of(cls, probabilities: Probabilities, side: Side[Any], role: Role) -> Self:
         """As lists: for a text or two they are quicker than arrays."""
         rows: list[list[float]] = probabilities.tolist()
         return cls(rows, [row.index(max(row)) for row in rows], side, role)
@@ -170,8 +180,8 @@ class Traffic:
         self,
         settings: ServingSettings,
         metrics: Metrics,
-        champion: Side,
-        candidate: Side | None,
+        champion: Side[TextClassifier],
+        candidate: Side[Any] | None,
         on_shadow: Callable[[ShadowScored], None],
     ) -> None:
         self.settings = settings
@@ -199,7 +209,7 @@ class Traffic:
             return cls(settings, metrics, champion, None, on_shadow)
         if settings.candidate_url:
             try:
-                candidate = Side.remote(settings.candidate_url, settings, metrics.batch_size.observe)
+                candidate: Side[Any] = Side.remote(settings.candidate_url, settings, metrics.batch_size.observe)
             except SentimentError as error:
                 traffic = cls(settings, metrics, champion, None, on_shadow)
                 traffic.fall_back(error.cause)
@@ -271,7 +281,7 @@ class Traffic:
         self._enter("fallen_back")
         logger.error("The candidate is taken back: %s", reason)
 
-    async def _shadow(self, candidate: Side, texts: Sequence[str], answered: list[int]) -> None:
+    async def _shadow(self, candidate: Side[Any], texts: Sequence[str], answered: list[int]) -> None:
         start = time.perf_counter()
         try:
             scored = self._count(Scored.of(await candidate.score(texts), candidate, "shadow"))
@@ -313,7 +323,7 @@ def in_share(caller: str, share: float) -> bool:
     return int.from_bytes(digest) < share * 2**64
 
 
-def breach(champion: Side, canary: Side, settings: ServingSettings) -> str | None:
+def breach(champion: Side[Any], canary: Side[Any], settings: ServingSettings) -> str | None:
     """Why the canary must not go on, or None. Too few requests on either side are no reason."""
     if len(canary.outcomes) < settings.canary_min_requests:
         return None

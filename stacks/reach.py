@@ -176,12 +176,16 @@ def _registry(config: StackConfig, kind: str, component: Component) -> Iterator[
     host = str(component.configuration["uri"]).partition("/")[0]
     name = f"container registry {host}"
     scheme = "http" if host.rpartition(":")[0] in LOCAL_HOSTS else "https"
-    status = _status(f"{scheme}://{host}/v2/", {})
-    if status in (200, 401):
+    # In a pod, the name that the nodes use may lead nowhere.
+    deployer = config.enabled().get("model_deployer")
+    endpoint = deployer.configuration.get("registry_endpoint") if deployer else None
+    statuses = [_status(f"{address}/v2/", {}) for address in (f"{scheme}://{host}", endpoint) if address]
+    if any(status in (200, 401) for status in statuses):
         yield Finding(name, True, "answers")
     else:
-        found = f"HTTP {status}" if status else "no answer"
-        yield Finding(name, False, f"It does not answer as a registry does ({found}).", "Correct the registry's uri.")
+        found = ", ".join(f"HTTP {status}" if status else "no answer" for status in statuses)
+        fix = "Correct the registry's uri, or registry_endpoint of the model deployer."
+        yield Finding(name, False, f"It does not answer as a registry does ({found}).", fix)
 
 
 def _kubernetes(config: StackConfig, kind: str, component: Component) -> Iterator[Finding]:

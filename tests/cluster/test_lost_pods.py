@@ -59,7 +59,8 @@ def test_the_nightly_job_scores_on_the_stack(project: Project, trained: str, kub
     kubectl("apply", "--filename=-", text=kubectl(*made, "--dry-run=client", "--output=yaml", text=values))
     template = kubectl.json("get", "cronjob", "score")["spec"]["jobTemplate"]
     (container,) = template["spec"]["template"]["spec"]["containers"]
-    container["image"] = os.environ["SENTIMENT_LAUNCHER_IMAGE"]
+    # As if applied with the image set: the server has put Always beside the one without a tag.
+    container |= {"image": os.environ["SENTIMENT_LAUNCHER_IMAGE"], "imagePullPolicy": "IfNotPresent"}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "score-now"}, "spec": template["spec"]}
     kubectl("apply", "--filename=-", text=json.dumps(job))
     ended = wait_for_job(kubectl, "score-now")

@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from pipelines.runner import error_of
+from pipelines.runner import _lost, error_of
 from sentiment.errors import DataError, SentimentError, StackError
 
 
@@ -29,3 +29,9 @@ def test_any_other_error_names_its_step_and_is_masked() -> None:
     assert error.exit_code == 1
     assert "load_reviews" in str(error)
     assert "[EMAIL]" in str(error)
+
+
+def test_a_step_that_was_killed_is_told_as_lost() -> None:
+    error = _lost("map:score_shard:3", None)
+    assert str(error).startswith("The step map:score_shard:3 ended without a word: its process was killed")
+    assert "kim@" not in str(_lost("score", RuntimeError("kim@example.com")))

@@ -6,13 +6,16 @@ from contextlib import closing
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 import pytest
+from zenml.enums import ExecutionStatus
 
 from cli.score import _progress_shown
+from pipelines.launch import score as launch
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
@@ -361,3 +364,21 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys:
         "  · 300 of 1,200 rows, about 36 s left",
         "  · 600 of 1,200 rows, about 24 s left",
     ]
+
+
+def test_rows_of_a_lost_shard_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(name: str, status: ExecutionStatus, **noted: object) -> SimpleNamespace:
+        return SimpleNamespace(name=name, status=status, run_metadata=noted)
+
+    steps = [
+        step("snapshot_source", ExecutionStatus.COMPLETED, rows=300),
+        step("map:score_shard:0", ExecutionStatus.COMPLETED, progress={"done": 100, "total": 100}),
+        step("map:score_shard:1", ExecutionStatus.RETRIED, progress={"done": 90, "total": 200}),
+        step("map:score_shard:1", ExecutionStatus.RUNNING, progress={"done": 120, "total": 200}),
+    ]
+    client = SimpleNamespace(
+        list_pipeline_runs=lambda **_: SimpleNamespace(items=[SimpleNamespace(id=1)]),
+        list_run_steps=lambda **_: SimpleNamespace(items=steps),
+    )
+    monkeypatch.setattr(launch, "Client", lambda: client)
+    assert launch._progress("score-1") == (220, 300)

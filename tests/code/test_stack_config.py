@@ -20,6 +20,7 @@ from stacks.catalogue import STACKS, available_stacks, load_stack, required_vari
 from stacks.doctor import diagnose, examine, require_healthy
 from stacks.finding import Finding
 from stacks.flavors import known_flavors
+from stacks.reach import reach
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
 
 
@@ -203,6 +204,20 @@ def webhook() -> Iterator[Webhook]:
     yield hook
     hook.server.shutdown()
     hook.server.server_close()
+
+
+def test_a_registry_counts_as_there_when_it_answers_where_the_deployer_reaches_it(webhook: Webhook) -> None:
+    registry = {"flavor": "default", "configuration": {"uri": "127.0.0.1:9"}}
+
+    def finding(**reached: str) -> Finding:
+        deployer = {"flavor": "bentoml_kubernetes", "configuration": reached}
+        (found,) = reach(stack({"container_registry": registry, "model_deployer": deployer}), ["container_registry"])
+        return found
+
+    assert finding(registry_endpoint=webhook.url.partition("/services")[0]).ok
+    alone = finding()
+    assert not alone.ok
+    assert alone.detail == "It does not answer as a registry does (no answer)."
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sentiment.data.reviews import Reviews
 from sentiment.errors import SentimentError
 from sentiment.models.base import Probabilities
 from sentiment.models.linear import LinearClassifier
-from serving import batching
+from serving import batching, remote
 from serving.batching import MEASURED_TEXTS, SHORT_CHARS, InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import Metrics
 from serving.settings import ServingSettings
@@ -78,13 +78,19 @@ def test_a_candidate_with_a_server_of_its_own_answers_its_share(start_server, ca
     assert "requests failed" in fallen_back["reason"]
 
 
-def test_a_champion_whose_candidate_is_gone_answers_everything(start_server):
-    gone = {"SENTIMENT_CANDIDATE_URL": "http://127.0.0.1:9", "SENTIMENT_TRAFFIC": "canary"}
-    with start_server(**gone) as server, server.client() as client:
-        assert client.post("/predict", json={"text": "좋아요"}).json()["model_version"] == "7"
-        report = client.get("/traffic").json()
-    assert report["state"] == "fallen_back"
-    assert "http://127.0.0.1:9 does not answer" in report["reason"]
+def test_a_champion_whose_candidate_is_gone_answers_everything(model_dir, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.2)
+    settings = ServingSettings(model_dir=model_dir, traffic="canary", candidate_url="http://127.0.0.1:9")
+    traffic = Traffic.load(settings, Metrics(), lambda _: None)
+
+    async def ask() -> str:
+        async with traffic:
+            return (await traffic.score(TEXTS, "caller")).role
+
+    assert asyncio.run(ask()) == "champion"
+    report = traffic.report()
+    assert (report.state, report.candidate) == ("fallen_back", None)
+    assert "http://127.0.0.1:9 does not answer" in str(report.reason)
 
 
 def test_a_shadow_is_scored_and_logged_but_never_answers(start_server, candidate_dir, reviews: Reviews):
