@@ -42,7 +42,9 @@ def _print(result: "DeployResult", stack_name: str) -> None:
     run = run_py(stack_name)
     zenml = f"PYTHONPATH=. {Path(python()).parent / 'zenml'}"
     out.print("\n[bold]Next[/]")
-    out.print(f"  {run} --pipeline deploy --set traffic.mode=shadow  [dim]score the candidate on the side[/]")
+    out.print(
+        f"  {run} models list  [dim]the versions; one beside this: --set traffic.mode=shadow --set traffic.version=N[/]"
+    )
     out.print(f"  {run} --pipeline deploy --rollback  [dim]go back to the version before[/]")
     out.print(f"  {zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}")
     out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")

@@ -21,7 +21,8 @@ Role = Literal["champion", "candidate"]
 def deploy(config: DeployConfig) -> None:
     """Fetch, export, and roll out the champion; where traffic is shared, the candidate beside it."""
     roles = _roles(config)
-    fetched = [fetch_model(config.model_name, role, id=f"fetch_{role}") for role in roles]
+    versions = {"champion": None, "candidate": config.traffic.version}
+    fetched = [fetch_model(config.model_name, role, versions[role], id=f"fetch_{role}") for role in roles]
     exported = [
         export_model(classifier, served, config, id=f"export_{role}")
         for role, (classifier, served) in zip(roles, fetched, strict=True)

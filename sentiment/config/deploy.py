@@ -18,12 +18,14 @@ Mode = Annotated[Literal["off", "shadow", "canary"], BeforeValidator(_off)]
 
 
 class TrafficConfig(Config):
-    """What the registry's candidate does beside the champion.
+    """What another version does beside the champion.
 
-    `shadow`: it is scored on the side and logged. `canary`: it answers `share` of the callers.
+    `shadow`: it is scored on the side and logged. `canary`: it answers `share` of the callers. `version` is which one;
+    null is the registry's candidate, the latest that waits for promotion.
     """
 
     mode: Mode = "off"
+    version: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 

@@ -18,7 +18,7 @@ from tests.cluster.conftest import STACK, Kubectl, Project
 pytestmark = pytest.mark.timeout(3_000)
 
 SHARDS = 4
-ROWS = 600_000
+ROWS = 1_200_000
 BATCH = "lost-pods"
 SECONDS_TO_START = 300
 KEY = "tests/reviews.parquet"
@@ -60,6 +60,7 @@ def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, 
         "shards": str(SHARDS),
         "batch": BATCH,
     }
+    before = {each["metadata"]["name"] for each in kubectl.json("get", "pods")["items"]}
     settings = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
     with (
         psycopg.connect(project.environment["SENTIMENT_DATABASE_URL"], autocommit=True) as database,
@@ -78,14 +79,18 @@ def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, 
     assert "every planned row was read back from the table, once" in output
     assert "Signature" not in output, "a signed address is shown without its signature"
     assert re.search(rf"↻ map:score_shard:{failed} +it failed, or its machine was lost; it starts again", output)
-    progress = [int(done.replace(",", "")) for done in re.findall(r"· ([\d,]+) of 600,000 rows", output)]
+    progress = [int(done.replace(",", "")) for done in re.findall(r"· ([\d,]+) of 1,200,000 rows", output)]
     assert progress
     assert sorted(progress)[-1] <= ROWS, "rows of a lost pod are counted once"
     for shard in range(SHARDS):
         lost = shard in (failed, deleted)
-        assert len(kubectl.pods(step_of(shard))) == 1 + lost - (shard == deleted), "a deleted pod is not listed"
+        pods = [each for each in kubectl.pods(step_of(shard)) if each["metadata"]["name"] not in before]
+        ended = [each["status"]["phase"] for each in pods]
+        assert ended == ["Failed"] * (shard == failed) + ["Succeeded"], "a deleted pod is not listed"
         (line,) = re.findall(rf"✓ map:score_shard:{shard} .*", output)
         assert ("rows were there" in line) == lost, "what a lost pod wrote is not scored again"
+        # A pod that a node fails has 30 s left, and may finish its rows; one that is deleted by force has none.
+        assert "rows scored" in line or shard == failed
 
 
 def begun_shards(database: "psycopg.Connection[tuple[str]]", process: "subprocess.Popen[str]") -> list[int]:
@@ -96,7 +101,7 @@ def begun_shards(database: "psycopg.Connection[tuple[str]]", process: "subproces
         found = database.execute("SELECT review_id FROM scores WHERE batch = %s", (BATCH,)).fetchall()
         homes = _hashes(pl.Series([row[0] for row in found], dtype=pl.String)) % SHARDS
         counts = pl.Series("shard", homes).value_counts()
-        begun = counts.filter(pl.col("count") < 0.7 * ROWS / SHARDS).sort("count")[:, 0].to_list()
+        begun = counts.filter(pl.col("count") < 0.5 * ROWS / SHARDS).sort("count")[:, 0].to_list()
         if len(begun) >= 2:
             return [int(each) for each in begun]
         time.sleep(0.2)

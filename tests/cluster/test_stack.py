@@ -165,8 +165,8 @@ def test_a_canary_has_pods_of_its_own_and_its_loss_is_no_callers_loss(
     def deployments() -> list[str]:
         return [each["metadata"]["name"] for each in kubectl.json("get", "deployments")["items"]]
 
-    project.run(*LINEAR, "--set", "seed=9", "--stack", "hybrid", check=False)  # a candidate, which the gate refuses
-    shared = ("--set", "traffic.mode=canary", "--set", "traffic.share=0.5")
+    project.run(*LINEAR, "--set", "seed=9", "--stack", "hybrid", check=False)  # version 3, which the gate refuses
+    shared = ("--set", "traffic.mode=canary", "--set", "traffic.version=3", "--set", "traffic.share=0.5")
     deployed = project.run("--pipeline", "deploy", *shared, *STACK).stdout
     assert "candidate version 3 in canary" in deployed
     assert deployments() == ["sentiment", "sentiment-candidate"]

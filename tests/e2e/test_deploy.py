@@ -149,6 +149,8 @@ def test_zenml_lists_describes_stops_starts_and_deletes_it(
         (["--set", "traffic.mod=canary"], 2, "mode"),
         (["--set", "model_name=nobody"], 1, "nobody has no champion"),
         (["--set", "traffic.mode=canary"], 1, "sentiment has no candidate"),
+        (["--set", "traffic.mode=shadow", "--set", "traffic.version=1"], 1, "cannot stand beside itself"),
+        (["--set", "traffic.mode=shadow", "--set", "traffic.version=99"], 2, "sentiment has no version 99"),
         (["--stack", "labtop"], 4, "laptop"),
         (["--rollback"], 3, "no earlier champion"),
     ],
