@@ -1,18 +1,21 @@
 """One training process against two (gloo) on the same rows: texts a second, and how far the metrics lie apart.
 
-python -m benchmarks.data_parallel --data DIR [--rows 20000]
+python -m benchmarks.data_parallel --data DIR [--rows 20000] [--batch-size 128]
 
-The compact encoder of configs/models/compact.yaml, one epoch without pre-training. Each gets every core: one process
-with a thread a core, two with half as many each.
+The compact encoder of configs/models/compact.yaml, one epoch without pre-training: one process with half of the cores,
+as one device; two with half each, as two devices; and one with all of them, which is what a laptop without a second
+device does. The seconds include the start of the processes.
 """
 
 import argparse
 import logging
+import os
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
+import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from sentiment.config.dataset import DatasetConfig
@@ -29,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with ratings_train.txt")
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--batch-size", type=int, default=128, help="of all processes together")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     train, test = nsmc(arguments.data, arguments.rows)
@@ -38,12 +42,15 @@ def main() -> None:
         [
             "candidates=[compact]",
             "candidates.compact.epochs=1",
+            f"candidates.compact.batch_size={arguments.batch_size}",
             "candidates.compact.encoder.pretrain_epochs=0",
             "candidates.compact.teacher_weight=0",
         ],
     ).candidates[0]
-    print(f"{'processes':>9} {'texts/s':>8} {'wall s':>7} {'accuracy':>9} {'macro-F1':>9}")
-    for count in (1, 2):
+    cores = os.cpu_count() or 2
+    print(f"{'processes':>9} {'threads':>7} {'texts/s':>8} {'wall s':>7} {'accuracy':>9} {'macro-F1':>9}")
+    for count, threads in ((1, cores // 2), (2, cores // 2), (1, cores)):
+        torch.set_num_threads(threads)
         start = time.monotonic()
         fit = train_transformer if count == 1 else partial(train_in_processes, count=count)
         with tempfile.TemporaryDirectory() as folder:
@@ -60,8 +67,8 @@ def main() -> None:
         predicted = classifier.predict_proba(test.texts).argmax(axis=1)
         truth = test.frame()["label"]
         print(
-            f"{count:>9} {len(train) / seconds:>8.0f} {seconds:>7.1f} {accuracy_score(truth, predicted):>9.4f} "
-            f"{f1_score(truth, predicted, average='macro'):>9.4f}"
+            f"{count:>9} {threads:>7} {len(train) / seconds:>8.0f} {seconds:>7.1f} "
+            f"{accuracy_score(truth, predicted):>9.4f} {f1_score(truth, predicted, average='macro'):>9.4f}"
         )
 
 

@@ -21,7 +21,8 @@ from tests.service.postgres_server import PostgresServer
 
 BUCKET = "sentiment-artifacts"
 MLFLOW_BUCKET = "sentiment-mlflow"
-INTERNAL_S3 = "http://s3.internal:9000"
+# moto takes the first part of any name but Amazon's for a bucket.
+INTERNAL_S3 = "http://s3.us-east-1.amazonaws.com"
 SECONDS_TO_START = 120
 
 
@@ -59,7 +60,7 @@ class MlflowServer:
             "MLFLOW_AUTH_CONFIG_PATH": str(settings),
             "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
-            # A name that only the server can reach, as in compose or on a cluster: clients must not be sent there.
+            # A way that only the server has, as in compose or on a cluster: clients must not be sent there.
             "MLFLOW_S3_ENDPOINT_URL": INTERNAL_S3,
             "HTTP_PROXY": self.s3,
             **CREDENTIALS,

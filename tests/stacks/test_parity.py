@@ -9,6 +9,10 @@ from benchmarks.parity import COMPACT, differences, measure, table
 from tests.stacks.conftest import Machine
 
 
+# Of a transformer's metrics in an image with another build of Python; the linear model is the same to the bit.
+TOLERANCE = 0.005
+
+
 @pytest.fixture(scope="module")
 def laptop() -> dict[str, Any]:
     return measure("laptop", COMPACT)
@@ -23,7 +27,7 @@ def test_hybrid_decides_as_the_laptop_does(laptop: dict[str, Any], machine: Mach
 @pytest.mark.docker
 def test_docker_decides_as_the_laptop_does(laptop: dict[str, Any]) -> None:
     measured = {"laptop": laptop, "docker": measure("docker", COMPACT)}
-    assert differences(measured) == [], table(measured)
+    assert differences(measured, TOLERANCE) == [], table(measured)
 
 
 @pytest.mark.parametrize(
