@@ -8,7 +8,6 @@ import pytest
 from benchmarks.parity import COMPACT, differences, measure, table
 from tests.stacks.conftest import Machine
 
-
 # Of a transformer's metrics in an image with another build of Python; the linear model is the same to the bit.
 TOLERANCE = 0.005
 
