@@ -5,15 +5,19 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint r
 
 # The browser tests drive the machine's own Chromium; without one they are left out, and the run says so.
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(CHROMIUM),,-m "not browser")
+# Prometheus's own checker reads the alert rules, in the same way.
+PROMTOOL := $(shell command -v promtool)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile \
+  -m "not (nothing $(if $(CHROMIUM),,or browser) $(if $(PROMTOOL),,or promtool))"
 
-.PHONY: train test story test-stacks test-airflow test-cluster lint browser format lock clean
+.PHONY: train test story test-stacks test-airflow test-cluster lint browser promtool format lock clean
 
 train: .venv/.runtime
 	$(BIN)/python run.py --pipeline train
 
 test: .venv/.dev lint
 	@$(if $(CHROMIUM),:,echo "No Chromium on the PATH: the browser tests are left out. 'make browser' installs it on Debian.")
+	@$(if $(PROMTOOL),:,echo "No promtool on the PATH: the alert rules' own tests are left out. 'make promtool' installs it on Debian.")
 	$(PYTEST)
 
 # The whole loop on the bundled sample, told as it happens: drift, alert, retraining, take-over; and two more long ways
@@ -51,6 +55,11 @@ lint: .venv/.dev
 
 browser:
 	apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk
+
+# The program alone: Debian's package would also start a server.
+promtool:
+	apt-get update -qq && cd "$$(mktemp -d)" && apt-get download -qq prometheus && dpkg-deb --extract *.deb . && \
+	  install usr/bin/promtool /usr/local/bin/promtool
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .

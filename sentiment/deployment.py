@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from sentiment import html
 from sentiment.config.deploy import SmokeTestConfig
-from sentiment.errors import StackError
+from sentiment.errors import SentimentError, StackError
 from sentiment.models.base import TextClassifier
 from sentiment.predictions.caller import SMOKE_TEST_KEY
+from sentiment.registry import Registry
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
 
@@ -122,6 +123,33 @@ class Deployment(Report):
                 ),
             ),
         )
+
+
+def version_to_serve(models: Registry, role: Literal["champion", "candidate"], version: int | None) -> ModelVersion:
+    """The champion, or what stands beside it: `version`, else the registry's candidate.
+
+    Raises SentimentError when there is none, or it is the champion; ConfigError for an unknown version.
+    """
+    champion = models.champion()
+    if role == "champion":
+        if champion is None:
+            raise SentimentError(
+                f"{models.model_name} has no champion to deploy.",
+                "Train one: python run.py --pipeline train; see models list.",
+            )
+        return champion
+    found = models.get(version) if version else models.candidate()
+    if found is None:
+        raise SentimentError(
+            f"{models.model_name} has no candidate to deploy: no version waits for promotion.",
+            "Name a version: --set traffic.version=N; see models list.",
+        )
+    if champion and found.version == champion.version:
+        raise SentimentError(
+            f"Version {found.version} of {models.model_name} is the champion, and cannot stand beside itself.",
+            "Name another: --set traffic.version=N; see models list.",
+        )
+    return found
 
 
 def smoke_test(url: str, classifiers: Mapping[str, TextClassifier], config: SmokeTestConfig) -> tuple[Answer, ...]:

@@ -206,7 +206,7 @@ def _preview(
 def _publish(cluster: Cluster, settings: BentoMLKubernetesConfig, version: manifests.Version, seconds: float) -> None:
     """Roll the pods behind the Service over to the version, after those of its candidate, which others then go."""
     champion, candidate = manifests.sides(settings, version)
-    name = manifests.candidate_name(settings)
+    name = manifests.candidate_name(settings.name)
     with ExitStack() as unless_all_is_well:
         if candidate:
             body = manifests.deployment(settings, candidate, name=name, replicas=settings.candidate_replicas)

@@ -10,7 +10,6 @@ LABEL = "sentiment-ops/service"
 CANDIDATE_DIR = "SENTIMENT_CANDIDATE_DIR"
 HOME = "/var/lib/sentiment"
 PREVIEW = "preview"
-CANDIDATE = "candidate"
 
 
 class Version(NamedTuple):
@@ -38,7 +37,7 @@ def sides(config: BentoMLKubernetesConfig, version: Version) -> tuple[Version, V
     candidate_dir = environment.pop(CANDIDATE_DIR, None)
     if candidate_dir is None:
         return version, None
-    service = f"http://{candidate_name(config)}.{config.namespace}.svc:{config.port}"
+    service = f"http://{candidate_name(config.name)}.{config.namespace}.svc:{config.port}"
     alone = {"SENTIMENT_MODEL_DIR": candidate_dir, "SENTIMENT_TRAFFIC": "off", "SENTIMENT_LOG_PREDICTIONS": "false"}
     return (
         version._replace(environment={**environment, "SENTIMENT_CANDIDATE_URL": service}),
@@ -46,9 +45,9 @@ def sides(config: BentoMLKubernetesConfig, version: Version) -> tuple[Version, V
     )
 
 
-def candidate_name(config: BentoMLKubernetesConfig) -> str:
-    """Of the candidate's Deployment and Service."""
-    return f"{config.name}-{CANDIDATE}"
+def candidate_name(name: str) -> str:
+    """Of the Deployment and the Service of the candidate beside the Deployment `name`."""
+    return f"{name}-candidate"
 
 
 def deployment(config: BentoMLKubernetesConfig, version: Version, *, name: str, replicas: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from zenml.services.service_status import ServiceStatus
 
 from sentiment.errors import StackError
 from stacks.bentoml_kubernetes.cluster import Cluster, is_rolled_out
-from stacks.bentoml_kubernetes.manifests import CANDIDATE, LABEL
+from stacks.bentoml_kubernetes.manifests import LABEL, candidate_name
 
 
 class KubernetesServiceConfig(ServiceConfig):
@@ -64,7 +64,7 @@ class KubernetesService(BaseDeploymentService):
 
     def deployments(self) -> list[str]:
         """Its Deployments that are there: the candidate's before its own."""
-        own, candidate = self.config.deployment, f"{self.config.deployment}-{CANDIDATE}"
+        own, candidate = self.config.deployment, candidate_name(self.config.deployment)
         return [*([candidate] if self.cluster.deployment(candidate) else []), own]
 
     def check_status(self) -> tuple[ServiceState, str]:

@@ -7,12 +7,9 @@ from typing import Annotated, Literal
 from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
-from sentiment.deployment import ServedModel
-from sentiment.errors import SentimentError
+from sentiment.deployment import ServedModel, version_to_serve
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
-from sentiment.registry import Registry
-from sentiment.registry.records import ModelVersion
 from steps.names import REGISTERED, SERVED, SUMMARY
 from steps.tracking import registry
 
@@ -29,32 +26,9 @@ def fetch_model(
     Never cached: the aliases move.
     """
     models = registry(model_name)
-    found = _wanted(models, role, version)
+    found = version_to_serve(models, role, version)
     served = ServedModel.of(found, role=role, model_name=model_name, card=models.card(found.version))
     with tempfile.TemporaryDirectory() as folder:
         classifier = load_classifier(models.fetch(found.version, Path(folder)))
     log_metadata({SUMMARY: f"{model_name} version {found.version}, {classifier.kind}"})
     return classifier, served
-
-
-def _wanted(models: Registry, role: Literal["champion", "candidate"], version: int | None) -> ModelVersion:
-    champion = models.champion()
-    if role == "champion":
-        if champion is None:
-            raise SentimentError(
-                f"{models.model_name} has no champion to deploy.",
-                "Train one: python run.py --pipeline train; see models list.",
-            )
-        return champion
-    found = models.get(version) if version else models.candidate()
-    if found is None:
-        raise SentimentError(
-            f"{models.model_name} has no candidate to deploy: no version waits for promotion.",
-            "Name a version: --set traffic.version=N; see models list.",
-        )
-    if champion and found.version == champion.version:
-        raise SentimentError(
-            f"Version {found.version} of {models.model_name} is the champion, and cannot stand beside itself.",
-            "Name another: --set traffic.version=N; see models list.",
-        )
-    return found

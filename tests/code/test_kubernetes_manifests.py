@@ -122,7 +122,7 @@ def test_a_candidate_has_pods_of_its_own_that_only_the_champions_reach() -> None
         "SENTIMENT_CANDIDATE_URL": f"http://{CONFIG.name}-candidate.{CONFIG.namespace}.svc:{CONFIG.port}",
     }
     assert candidate.environment["SENTIMENT_MODEL_DIR"] == "candidate/model"
-    name = manifests.candidate_name(CONFIG)
+    name = manifests.candidate_name(CONFIG.name)
     pods = manifests.deployment(CONFIG, candidate, name=name, replicas=1)["spec"]["template"]["metadata"]["labels"]
     policy = OBJECTS["base/network-policies.yaml:NetworkPolicy:candidate"]["spec"]
     assert policy["podSelector"]["matchLabels"].items() <= pods.items()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,7 +79,7 @@ def test_every_panel_has_queries_of_the_chosen_job_and_source() -> None:
             assert all('job="$job"' in selector for selector in selectors)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with Prometheus and is not on the PATH")
+@pytest.mark.promtool
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -94,7 +93,7 @@ def test_promtool_accepts_the_rules_and_their_unit_tests(arguments: list[str]) -
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with Prometheus and is not on the PATH")
+@pytest.mark.promtool
 def test_promtool_reads_every_query_of_the_dashboard(tmp_path: Path) -> None:
     queries = [each.replace("$__rate_interval", "5m").replace("$job", "sentiment") for each in dashboard_expressions()]
     as_rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
