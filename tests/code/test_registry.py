@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sentiment.deployment import version_to_serve
 from sentiment.errors import ConfigError, GateError, SentimentError, StackError
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry
@@ -86,6 +87,25 @@ def test_a_refused_version_is_no_candidate_and_needs_force(registry: Registry, t
     assert champion is not None
     assert champion.version == refused
     assert [event.forced for event in registry.history()] == [True]
+
+
+def test_any_version_but_the_champion_may_be_served_beside_it(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(SentimentError, match="has no champion"):
+        version_to_serve(registry, "champion", None)
+    champion = register(registry, tmp_path, "one")
+    registry.promote(champion, "the first", actor="me")
+    refused = register(registry, tmp_path, "two", gate="refused")
+    with pytest.raises(SentimentError, match="no version waits for promotion"):
+        version_to_serve(registry, "candidate", None)
+    waiting = register(registry, tmp_path, "three")
+
+    assert version_to_serve(registry, "champion", None).version == champion
+    assert version_to_serve(registry, "candidate", None).version == waiting
+    assert version_to_serve(registry, "candidate", refused).version == refused
+    with pytest.raises(SentimentError, match="cannot stand beside itself"):
+        version_to_serve(registry, "candidate", champion)
+    with pytest.raises(ConfigError, match="has no version 99"):
+        version_to_serve(registry, "candidate", 99)
 
 
 def test_promotions_archive_the_champion_before_and_rollbacks_walk_back(registry: Registry, tmp_path: Path) -> None:
