@@ -93,7 +93,7 @@ def zenml(host: str, folder: Path) -> Iterator[tuple[str, str]]:
     }
     app = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host", host, "--port", str(port)]
     with _running([sys.executable, *app, "--log-level", "warning"], f"{url}/health", folder / "zenml.log", environment):
-        yield url, _api_key(url, "admin", password)
+        yield url, api_key(url, "admin", password)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def _wait(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"{health} does not answer:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _api_key(url: str, user: str, password: str) -> str:
+def api_key(url: str, user: str, password: str) -> str:
     with httpx.Client(base_url=f"{url}/api/v1", timeout=30) as client:
         token = client.post("/login", data={"username": user, "password": password}).raise_for_status().json()
         client.headers["Authorization"] = f"Bearer {token['access_token']}"
