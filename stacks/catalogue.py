@@ -1,11 +1,18 @@
-"""The stacks that configs/stacks/ offers."""
+"""The stacks that configs/stacks/ offers.
 
+A file with `extends: NAME` is laid over the file of that stack: mappings are merged key by key, lists and values are
+replaced, and null takes away what stands there.
+"""
+
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from sentiment.config.load import CONFIGS, load_config, nearest
+from sentiment.config.environment import expand
+from sentiment.config.load import CONFIGS, nearest, read_yaml, validate
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import ENVIRONMENT_VARIABLE
@@ -25,8 +32,8 @@ def load_stack(name: str, folder: Path = STACKS) -> StackConfig:
 
     Raises StackError for an unknown name, ConfigError for a file that is wrong or a variable that is not set.
     """
-    path = _path(name, folder)
-    config = load_config(path, StackConfig)
+    path = folder / f"{name}.yaml"
+    config = validate(expand(raw_stack(name, folder), source=str(path)), StackConfig, str(path))
     if config.name != name:
         raise ConfigError(f"{path} calls itself {config.name!r}.", f"Write name: {name}.")
     return config
@@ -37,16 +44,44 @@ def required_variables(name: str, folder: Path = STACKS) -> list[str]:
 
     Raises StackError for an unknown name.
     """
-    lines = _path(name, folder).read_text(encoding="utf-8").splitlines()
-    found = [variable for line in lines for variable in REFERENCE.findall(line.partition("#")[0])]
+    found = REFERENCE.findall(json.dumps(raw_stack(name, folder)))
     return [variable for variable in dict.fromkeys(found) if variable != ENVIRONMENT_VARIABLE]
 
 
-def _path(name: str, folder: Path) -> Path:
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
+def raw_stack(name: str, folder: Path = STACKS) -> dict[str, Any]:
+    """What the file of the stack `name` says, laid over the file that it extends; variables are not filled in.
+
+    Raises StackError for an unknown name, ConfigError for a file that is no mapping or extends what is not there.
+    """
+    if name not in available_stacks(folder):
         raise StackError(f"There is no stack {name!r}.", nearest(name, available_stacks(folder)))
-    return path
+    return _read(name, folder)
+
+
+def _read(name: str, folder: Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    path = folder / f"{name}.yaml"
+    own = read_yaml(path)
+    base = own.get("extends")
+    if base is None:
+        return own
+    chain = (*above, name)
+    if base in chain:
+        raise ConfigError(f"{path} extends itself: {' -> '.join([*chain, base])}.")
+    available = available_stacks(folder)
+    if str(base) not in available:
+        raise ConfigError(f"{path}: extends: there is no stack {base!r}.", nearest(str(base), available))
+    return _laid_over(_read(base, folder, chain), own)
+
+
+def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = {key: value for key, value in base.items() if key not in own or own[key] is not None}
+    for key, value in own.items():
+        before = merged.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged[key] = _laid_over(before, value)
+        elif value is not None or key not in base:
+            merged[key] = value
+    return merged
 
 
 def _description(path: Path) -> str:

@@ -23,10 +23,11 @@ from zenml.enums import StackComponentType
 from zenml.stack import StackComponentConfig
 
 from sentiment.config.load import nearest
-from sentiment.config.stack import StackConfig
+from sentiment.config.stack import Component, StackConfig, StepSettings
 from sentiment.config.train import StepOptions
 from sentiment.errors import ConfigError
 from stacks.flavors import known_flavors
+from stacks.resources import IGNORED_BY, KUBERNETES, pod_resources
 
 WILDCARDS: Final = "*?["
 COMPONENTS: Final = ("orchestrator", "step_operator")
@@ -53,8 +54,8 @@ def run_options(
         if name not in step_names:
             raise ConfigError(f"steps: the run has no step {name!r}.", nearest(name, step_names))
     everywhere = stack.settings.model_dump(exclude_unset=True, exclude={"steps"})
-    steps = {name: _step_options(_merged(stack, name), overrides.get(name, StepOptions())) for name in step_names}
-    settings = _zenml_settings({key: everywhere[key] for key in ("image", "orchestrator") if key in everywhere})
+    steps = {name: _step_options(stack, name, overrides.get(name, StepOptions())) for name in step_names}
+    settings = _zenml_settings(stack, {key: everywhere[key] for key in ("image", "orchestrator") if key in everywhere})
     return RunOptions(settings=settings, steps={name: options for name, options in steps.items() if options})
 
 
@@ -81,10 +82,11 @@ def check_settings(stack: StackConfig) -> None:
         f"settings.steps.{name}": each for name, each in stack.settings.steps.items()
     }
     for place, settings in places.items():
+        _check_resources(place, settings, components)
         for kind in COMPONENTS:
             if content := getattr(settings, kind):
                 accepted = settings_class(kind, components[kind].flavor)
-                _check(f"{place}.{kind}", content, accepted)
+                _check(f"{place}.{kind}", _without_nulls_inside(content), accepted)
 
 
 def settings_class(kind: str, flavor: str) -> type[BaseSettings] | None:
@@ -120,7 +122,8 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _step_options(merged: dict[str, Any], override: StepOptions) -> dict[str, Any]:
+def _step_options(stack: StackConfig, name: str, override: StepOptions) -> dict[str, Any]:
+    merged = _merged(stack, name)
     options: dict[str, Any] = {}
     retry = merged.get("retry")
     if "retries" in override.model_fields_set:
@@ -133,21 +136,51 @@ def _step_options(merged: dict[str, Any], override: StepOptions) -> dict[str, An
         options["runtime"] = merged["runtime"]
     if merged.get("step_operator") is not None:
         options["step_operator"] = True
-    if settings := _zenml_settings(merged):
+    if settings := _zenml_settings(stack, merged):
         options["settings"] = settings
     return options
 
 
-def _zenml_settings(merged: Mapping[str, Any]) -> dict[str, Any]:
+def _zenml_settings(stack: StackConfig, merged: Mapping[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if image := merged.get("image"):
         settings["docker"] = DockerSettings(parent_image=image, skip_build=True)
+    components = {kind: _without_nulls_inside(merged.get(kind) or {}) for kind in COMPONENTS}
     if resources := {key: value for key, value in (merged.get("resources") or {}).items() if value is not None}:
-        settings["resources"] = ResourceSettings(**resources)
-    for kind in COMPONENTS:
-        if content := merged.get(kind):
-            settings[kind] = content
-    return settings
+        if _orchestrator(stack) == KUBERNETES and merged.get("step_operator") is None:
+            asked = {"pod_settings": {"resources": pod_resources(resources)}}
+            components["orchestrator"] = _over(components["orchestrator"], asked)
+        else:
+            settings["resources"] = ResourceSettings(**resources)
+    return settings | {kind: content for kind, content in components.items() if content}
+
+
+def _orchestrator(stack: StackConfig) -> str | None:
+    component = stack.components.get("orchestrator")
+    return component.flavor if component else None
+
+
+def _without_nulls_inside(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A null at the top takes back what ZenML would add from the settings of every step; one further in took back what
+    was merged, and is no value that a flavor accepts.
+    """
+
+    def kept(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: kept(inner) for key, inner in value.items() if inner is not None}
+
+    return {key: kept(value) for key, value in content.items()}
+
+
+def _check_resources(place: str, settings: StepSettings, components: Mapping[str, Component]) -> None:
+    orchestrator = components["orchestrator"].flavor if "orchestrator" in components else None
+    asked = settings.resources.model_dump(exclude_none=True)
+    if asked and orchestrator in IGNORED_BY and "step_operator" not in components:
+        raise ConfigError(
+            f"{place}.resources: the orchestrator {orchestrator!r} would ignore them.",
+            "Remove them, or say them in the words of its own settings.",
+        )
 
 
 def _check(place: str, content: Mapping[str, Any], accepted: type[BaseModel] | None) -> None:

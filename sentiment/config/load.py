@@ -56,6 +56,26 @@ def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> Confi
         raise _config_error(model, first["loc"], first["type"], first["msg"], source) from None
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, empty for an empty one; a relative path may be one within the project.
+
+    Raises ConfigError for a missing file, and for one that is no mapping.
+    """
+    location = path if path.is_absolute() or path.exists() else PROJECT / path
+    try:
+        content = yaml.safe_load(location.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = [file.name for file in location.parent.glob("*.yaml")] if location.parent.is_dir() else []
+        raise ConfigError(f"The config file {path} does not exist.", nearest(path.name, names)) from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is not a readable YAML file: {' '.join(str(error).split())}.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys, not a {type(content).__name__}.")
+    return content
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """One sentence that helps with a wrong name: the closest valid one, or all of them."""
     names = sorted(valid)
@@ -64,7 +84,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    return _resolve_all(_read_yaml(path))
+    return _resolve_all(read_yaml(path))
 
 
 def _resolve_all(raw: dict[str, Any]) -> dict[str, Any]:
@@ -83,22 +103,6 @@ def _forget_facts(raw: dict[str, Any], overrides: Iterable[str]) -> None:
                 dataset.pop(fact, None)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    location = path if path.is_absolute() or path.exists() else PROJECT / path
-    try:
-        content = yaml.safe_load(location.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        names = [file.name for file in location.parent.glob("*.yaml")] if location.parent.is_dir() else []
-        raise ConfigError(f"The config file {path} does not exist.", nearest(path.name, names)) from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise ConfigError(f"{path} is not a readable YAML file: {' '.join(str(error).split())}.") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold a mapping of keys, not a {type(content).__name__}.")
-    return content
-
-
 def _resolve(key: str, value: Any) -> Any:
     if key not in REFERENCES and key not in CONFIG_FILES:
         return value
@@ -115,7 +119,7 @@ def _resolve(key: str, value: Any) -> Any:
     if path.parent == folder and not path.exists():
         names = [file.stem for file in folder.glob("*.yaml")]
         raise ConfigError(f"{key}: there is no {value!r} in configs/{REFERENCES[key]}.", nearest(value, names))
-    return {"name": path.stem, **_read_yaml(path)}
+    return {"name": path.stem, **read_yaml(path)}
 
 
 def _parse(override: str, text: str) -> Any:

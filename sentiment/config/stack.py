@@ -82,6 +82,7 @@ class RunSettings(StepSettings):
 class StackConfig(Config):
     """A file of configs/stacks/. The keys of `components` are ZenML's component types.
 
+    `extends` names another file, over which this one was laid (`stacks.catalogue.load_stack`).
     `secrets` maps the names of ZenML secrets to their keys, and each key to the variable that holds its value.
     `environment` is set for every step, wherever it runs, less what is empty; so are the variables named by
     `secret_environment`, whose values travel in a ZenML secret of the stack.
@@ -89,6 +90,7 @@ class StackConfig(Config):
 
     name: str
     description: str
+    extends: str | None = None
     components: dict[str, Component]
     settings: RunSettings = RunSettings()
     secrets: dict[str, dict[str, SecretVariable]] = Field(default_factory=dict)

@@ -2,12 +2,12 @@
 
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import ValidationError
 from zenml.enums import StackComponentType
 from zenml.utils.secret_utils import is_secret_field, is_secret_reference
@@ -16,7 +16,7 @@ from sentiment.config.environment import expand
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
-from stacks.catalogue import STACKS, available_stacks, load_stack, required_variables
+from stacks.catalogue import available_stacks, load_stack, raw_stack, required_variables
 from stacks.doctor import diagnose, examine, require_healthy
 from stacks.finding import Finding
 from stacks.flavors import known_flavors
@@ -63,6 +63,66 @@ def test_a_wrong_stack_name_suggests_the_nearest() -> None:
     with pytest.raises(StackError, match="Did you mean 'laptop'") as error:
         load_stack("labtop")
     assert error.value.exit_code == 4
+
+
+def stack_files(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\ndescription: one\n{text}", encoding="utf-8")
+    return folder
+
+
+BASE = """
+components:
+  orchestrator: {flavor: local}
+  artifact_store:
+    flavor: s3
+    configuration: {path: "s3://${BASE_BUCKET}", authentication_secret: keys, client_kwargs: {region_name: one}}
+  alerter: {flavor: webhook}
+settings: {steps: {score_shard: {retry: {max_retries: 2}}}}
+secrets: {keys: {key: BASE_KEY}}
+secret_environment: [A, B]
+"""
+
+
+def test_a_file_is_laid_over_the_one_that_it_extends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    above = """
+extends: base
+components:
+  artifact_store: {configuration: {authentication_secret: null, client_kwargs: {endpoint_url: two}}}
+  alerter: null
+settings: {steps: {train_linear: {resources: {gpu_count: null}}}}
+secrets: {keys: null}
+secret_environment: [C]
+"""
+    folder = stack_files(tmp_path, base=BASE, middle=above, top="extends: middle\n")
+    assert required_variables("top", folder) == ["BASE_BUCKET"]
+    monkeypatch.setenv("BASE_BUCKET", "bucket")
+    config = load_stack("top", folder)
+    assert set(config.components) == {"orchestrator", "artifact_store"}
+    assert config.components["artifact_store"].configuration == {
+        "path": "s3://bucket",
+        "client_kwargs": {"region_name": "one", "endpoint_url": "two"},
+    }
+    assert set(config.settings.steps) == {"score_shard", "train_linear"}
+    assert config.secrets == {}
+    assert config.secret_environment == ["C"]
+    assert config.enabled()["artifact_store"].name == "top-s3"
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ("bass", r"top.yaml: extends: there is no stack 'bass'. Did you mean 'base'"),
+        ("[base]", r"top.yaml: extends: there is no stack \['base'\]"),
+        ("top", "extends itself: top -> top"),
+        ("loop", "loop.yaml extends itself: top -> loop -> top"),
+    ],
+)
+def test_a_file_extends_another_one_that_is_there(tmp_path: Path, extends: str, message: str) -> None:
+    folder = stack_files(tmp_path, base=BASE, loop="extends: top\n", top=f"extends: {extends}\n")
+    with pytest.raises(ConfigError) as error:
+        load_stack("top", folder)
+    assert re.search(message, str(error.value))
 
 
 def test_a_component_is_used_when_its_variable_is_set() -> None:
@@ -160,8 +220,7 @@ def test_a_secret_names_a_variable_and_holds_no_value(variable: str) -> None:
 @pytest.mark.parametrize("name", sorted(available_stacks()))
 def test_no_stack_file_holds_a_value_of_a_secret(name: str) -> None:
     """Keys that ZenML marks as sensitive refer to a secret, in every file."""
-    raw = yaml.safe_load((STACKS / f"{name}.yaml").read_text(encoding="utf-8"))
-    for kind, component in raw["components"].items():
+    for kind, component in raw_stack(name)["components"].items():
         fields = known_flavors(StackComponentType(kind))[component["flavor"]].config_class.model_fields
         for key, value in component.get("configuration", {}).items():
             assert not is_secret_field(fields[key]) or is_secret_reference(value), f"{name}: {kind}.{key}"

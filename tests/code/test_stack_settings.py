@@ -70,6 +70,41 @@ def test_mappings_are_merged_to_the_last_level_and_null_takes_back() -> None:
     assert compact["orchestrator"] == {"run_args": {"network_mode": "host", "shm_size": "8g"}}
 
 
+def test_a_pod_asks_for_what_its_step_asks_for() -> None:
+    """ZenML's Kubernetes orchestrator ignores ResourceSettings: they must be in the settings of the pod."""
+    shared = {"resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "4Gi"}}, "node_selectors": {"a": "b"}}
+    settings = {
+        "orchestrator": {"pod_settings": shared},
+        "steps": {
+            "train_*": {"resources": {"cpu_count": 2.5, "gpu_count": 2, "memory": "16GB"}},
+            "train_linear": {
+                "resources": {"gpu_count": None, "memory": "512MiB"},
+                "orchestrator": {"pod_settings": {"node_selectors": None}},
+            },
+        },
+    }
+    config = stack(settings, "kubernetes")
+    steps = run_options(config, ["load_reviews", "train_linear", "train_compact"])["steps"]
+    pods = {name: each["settings"]["orchestrator"]["pod_settings"] for name, each in steps.items()}
+    assert pods["load_reviews"] == shared
+    assert pods["train_compact"]["resources"] == {
+        "requests": {"cpu": "2.5", "memory": "15259Mi", "nvidia.com/gpu": "2"},
+        "limits": {"memory": "15259Mi", "nvidia.com/gpu": "2"},
+    }
+    assert pods["train_linear"] == {
+        "resources": {"requests": {"cpu": "2.5", "memory": "512Mi"}, "limits": {"memory": "512Mi"}}
+    }
+    assert not [name for name, each in steps.items() if "resources" in each["settings"]], "ZenML would warn of them"
+
+
+@pytest.mark.parametrize("orchestrator", ["local", "local_docker", "sagemaker"])
+def test_resources_that_the_orchestrator_would_ignore_are_refused(orchestrator: str) -> None:
+    config = stack({"steps": {"train_*": {"resources": {"gpu_count": 1}}}}, orchestrator)
+    with pytest.raises(ConfigError, match=rf"train_\*\.resources: the orchestrator '{orchestrator}' would ignore them"):
+        check_settings(config)
+    check_settings(stack({"steps": {"train_*": {"resources": {"gpu_count": None}}}}, orchestrator))
+
+
 def test_the_pipelines_own_config_counts_most() -> None:
     settings = {"steps": {"train_*": {"retry": {"max_retries": 3, "delay": 10, "backoff": 2}}}}
     overrides = {

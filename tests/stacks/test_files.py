@@ -85,16 +85,27 @@ def test_the_doctor_finds_nothing_wrong_offline(name: str) -> None:
 @pytest.mark.usefixtures("variables")
 def test_only_the_transformer_asks_for_the_gpu() -> None:
     steps = run_options(load_stack("cloud-gpu"), STEPS)["steps"]
-    assert steps["train_kcelectra"]["settings"]["resources"].gpu_count == 1
+    pods = {name: each["settings"]["orchestrator"]["pod_settings"] for name, each in steps.items()}
+    gpu = pods.pop("train_kcelectra")
+    assert gpu["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert gpu["volume_mounts"] == [{"name": "shm", "mountPath": "/dev/shm"}]  # noqa: S108 - the place of shared memory
     assert steps["train_kcelectra"]["retry"].max_retries == 3
-    pod = steps["train_kcelectra"]["settings"]["orchestrator"]["pod_settings"]
-    assert pod["volume_mounts"] == [{"name": "shm", "mountPath": "/dev/shm"}]  # noqa: S108 - the place of shared memory
-    for name in ("load_reviews", "train_linear", "score_shard"):
-        settings = steps[name]["settings"]
-        assert "resources" not in settings or settings["resources"].gpu_count is None
-        assert settings["orchestrator"].get("pod_settings") is None
-    assert "retry" not in steps["train_linear"]
+    for pod in pods.values():
+        assert set(pod) == {"resources", "container_security_context"}
+        assert set(pod["resources"]["limits"]) == {"memory"}
+    assert steps["train_linear"]["retry"].max_retries == 2
     assert steps["score_shard"]["runtime"] == "isolated"
+
+
+@pytest.mark.usefixtures("variables")
+def test_cloud_gpu_is_the_kubernetes_stack_without_keys_for_s3() -> None:
+    """What make test-cluster proves of one is true of the other."""
+    proven, other = load_stack("kubernetes"), load_stack("cloud-gpu")
+    assert other.settings.orchestrator == proven.settings.orchestrator
+    assert "authentication_secret" not in other.components["artifact_store"].configuration
+    assert "sentiment-s3" not in other.secrets
+    for kind in ("orchestrator", "experiment_tracker", "model_deployer"):
+        assert other.components[kind].configuration == proven.components[kind].configuration
 
 
 @pytest.mark.usefixtures("variables", "zenml")

@@ -18,7 +18,9 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import make_url
 
 from sentiment.config.load import PROJECT
+from sentiment.config.stack import StackConfig
 from stacks.bentoml_kubernetes.registry import OCI_MANIFEST
+from stacks.catalogue import load_stack, required_variables
 from tests.service.postgres_server import PostgresServer
 from tests.stacks.terraform_workspace import SECONDS, Cloud, Workspace, cloud, workspace
 
@@ -272,14 +274,17 @@ def test_the_service_accounts_are_those_of_the_manifests_and_of_the_stack() -> N
     documents = (PROJECT / "deploy/kubernetes/base/accounts.yaml").read_text(encoding="utf-8")
     made = {each["metadata"]["name"] for each in yaml.safe_load_all(documents) if each["kind"] == "ServiceAccount"}
     assert set(SERVICE_ACCOUNTS.values()) - {"mlflow"} == made
-    orchestrator = stack()["settings"]["orchestrator"]
+    orchestrator = stack().settings.orchestrator
     assert orchestrator["service_account_name"] == SERVICE_ACCOUNTS["orchestrator"]
     assert orchestrator["step_pod_service_account_name"] == SERVICE_ACCOUNTS["step"]
 
 
-def stack() -> dict[str, Any]:
-    file: dict[str, Any] = yaml.safe_load((PROJECT / "configs/stacks/cloud-gpu.yaml").read_text(encoding="utf-8"))
-    return file
+def stack() -> StackConfig:
+    """The stack cloud-gpu, with something for each variable."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in required_variables("cloud-gpu"):
+            patch.setenv(name, "placeholder")
+        return load_stack("cloud-gpu")
 
 
 @pytest.mark.parametrize("part", SERVICE_ACCOUNTS)
@@ -506,7 +511,7 @@ def node_group(whole: Applied, name: str) -> dict[str, Any]:
 
 def test_the_gpu_nodes_are_those_that_the_stack_asks_for(whole: Applied) -> None:
     group = node_group(whole, "gpu")
-    pod = stack()["settings"]["steps"]["train_*"]["orchestrator"]["pod_settings"]
+    pod = stack().settings.steps["train_*"].orchestrator["pod_settings"]
     assert pod["node_selectors"].items() <= group["labels"].items()
     (taint,) = group["taints"]
     (toleration,) = pod["tolerations"]
@@ -519,17 +524,19 @@ def test_the_gpu_nodes_are_those_that_the_stack_asks_for(whole: Applied) -> None
 
 @pytest.mark.parametrize(("group", "step"), [("gpu", "train_*"), ("cpu", "train_linear")])
 def test_a_training_pod_fits_on_every_type_of_node(whole: Applied, group: str, step: str) -> None:
-    wanted = stack()["settings"]["steps"][step]["resources"]
+    wanted = stack().settings.steps[step].resources
+    assert wanted.cpu_count
+    assert wanted.memory
     types = node_group(whole, group)["instanceTypes"]
     described = whole.client("ec2").describe_instance_types(InstanceTypes=types)["InstanceTypes"]
     assert {each["InstanceType"] for each in described} == set(types)
     for each in described:
         gpus = sum(gpu["Count"] for gpu in each.get("GpuInfo", {}).get("Gpus", ()))
-        assert gpus >= (wanted["gpu_count"] or 0), each["InstanceType"]
+        assert gpus >= (wanted.gpu_count or 0), each["InstanceType"]
         # A node keeps some of both for itself.
-        assert each["VCpuInfo"]["DefaultVCpus"] > wanted["cpu_count"], each["InstanceType"]
+        assert each["VCpuInfo"]["DefaultVCpus"] > wanted.cpu_count, each["InstanceType"]
         memory = each["MemoryInfo"]["SizeInMiB"] * MEBIBYTE
-        assert memory > 1.2 * int(wanted["memory"].removesuffix("GB")) * GIGABYTE, each["InstanceType"]
+        assert memory > 1.2 * int(wanted.memory.removesuffix("GB")) * GIGABYTE, each["InstanceType"]
 
 
 @pytest.mark.parametrize("group", ["cpu", "gpu"])
