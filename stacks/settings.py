@@ -23,7 +23,7 @@ from zenml.enums import StackComponentType
 from zenml.stack import StackComponentConfig
 
 from sentiment.config.load import nearest
-from sentiment.config.stack import Component, StackConfig, StepSettings
+from sentiment.config.stack import StackConfig, StepSettings
 from sentiment.config.train import StepOptions
 from sentiment.errors import ConfigError
 from stacks.flavors import known_flavors
@@ -82,7 +82,7 @@ def check_settings(stack: StackConfig) -> None:
         f"settings.steps.{name}": each for name, each in stack.settings.steps.items()
     }
     for place, settings in places.items():
-        _check_resources(place, settings, components)
+        _check_resources(place, settings, stack)
         for kind in COMPONENTS:
             if content := getattr(settings, kind):
                 accepted = settings_class(kind, components[kind].flavor)
@@ -173,10 +173,10 @@ def _without_nulls_inside(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: kept(value) for key, value in content.items()}
 
 
-def _check_resources(place: str, settings: StepSettings, components: Mapping[str, Component]) -> None:
-    orchestrator = components["orchestrator"].flavor if "orchestrator" in components else None
+def _check_resources(place: str, settings: StepSettings, stack: StackConfig) -> None:
     asked = settings.resources.model_dump(exclude_none=True)
-    if asked and orchestrator in IGNORED_BY and "step_operator" not in components:
+    orchestrator = _orchestrator(stack)
+    if asked and orchestrator in IGNORED_BY and "step_operator" not in stack.components:
         raise ConfigError(
             f"{place}.resources: the orchestrator {orchestrator!r} would ignore them.",
             "Remove them, or say them in the words of its own settings.",

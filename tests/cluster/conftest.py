@@ -152,8 +152,11 @@ def project(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def trained(project: Project) -> str:
-    """What the run printed that made version 1 of the model `sentiment`, which is the champion."""
-    return project.run(*LINEAR, *STACK).stdout
+    """What the run printed that made version 1 of the model `sentiment`, which is the champion.
+
+    No step of it comes from the cache, whichever tests ran before.
+    """
+    return project.run(*LINEAR, "--no-cache", *STACK).stdout
 
 
 def overlay(kubectl: Kubectl) -> str:
