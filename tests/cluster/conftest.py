@@ -5,6 +5,8 @@
     SENTIMENT_TRAINING_IMAGE      the training target of deploy/docker/Dockerfile, in that registry
     SENTIMENT_SERVING_IMAGE       the serving target
     SENTIMENT_LAUNCHER_IMAGE      the launcher target
+    SENTIMENT_POSTGRES_IMAGE, SENTIMENT_MYSQL_IMAGE
+                                  for test_servers.py, where the nodes cannot pull the official ones
     SENTIMENT_TEST_HOST           an address of this machine that pods reach; the first node's, if it is this machine's
 
 S3, PostgreSQL, MLflow and ZenML are started on that host. Those are used instead that the environment names:

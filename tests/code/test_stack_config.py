@@ -3,6 +3,7 @@
 import http.server
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +14,19 @@ from zenml.enums import StackComponentType
 from zenml.utils.secret_utils import is_secret_field, is_secret_reference
 
 from sentiment.config.environment import expand
+from sentiment.config.load import PROJECT
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
-from stacks.catalogue import available_stacks, load_stack, raw_stack, required_variables
+from stacks.catalogue import STACKS, available_stacks, load_stack, raw_stack, required_variables
 from stacks.doctor import diagnose, examine, require_healthy
 from stacks.finding import Finding
 from stacks.flavors import known_flavors
 from stacks.reach import reach
+from stacks.settings import check_settings
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
+
+SETTINGS_PAGE = PROJECT / "docs/stacks/settings.md"
 
 
 def stack(components: dict[str, object], **keys: object) -> StackConfig:
@@ -107,6 +112,20 @@ secret_environment: [C]
     assert config.secrets == {}
     assert config.secret_environment == ["C"]
     assert config.enabled()["artifact_store"].name == "top-s3"
+
+
+def test_the_documented_stack_of_your_own_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(
+        r"```yaml\n# configs/stacks/team.yaml\n(.*?)```", SETTINGS_PAGE.read_text("utf-8"), re.DOTALL
+    )
+    folder = Path(shutil.copytree(STACKS, tmp_path / "stacks"))
+    (folder / "team.yaml").write_text(example, encoding="utf-8")
+    for name in required_variables("team", folder):
+        monkeypatch.setenv(name, "placeholder")
+    config = load_stack("team", folder)
+    check_settings(config)
+    assert config.components["container_registry"].flavor == "gcp"
+    assert config.components["orchestrator"] == load_stack("kubernetes").components["orchestrator"]
 
 
 @pytest.mark.parametrize(
