@@ -18,7 +18,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,10 +104,16 @@ class Kubectl:
         answer: dict[str, Any] = json.loads(self(*arguments, "--output", "json"))
         return answer
 
-    def pods(self, step: str) -> list[dict[str, Any]]:
-        """The pods of a step by its name, oldest first."""
-        found = self.json("get", "pods", "--selector", f"step_name={step}")["items"]
-        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    def pods(self, step: str = "", besides: Container[str] = ()) -> list[dict[str, Any]]:
+        """The pods of a step by its name, or of all, oldest first, without those named in `besides`."""
+        selector = ("--selector", f"step_name={step}") if step else ()
+        found = self.json("get", "pods", *selector)["items"]
+        new = [pod for pod in found if pod["metadata"]["name"] not in besides]
+        return sorted(new, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def pod_names(self) -> set[str]:
+        """All that are there, whatever test left them."""
+        return {str(pod["metadata"]["name"]) for pod in self.pods()}
 
     def fail(self, pod: str) -> None:
         """Have the node end a pod as failed, as it does with one that it evicts or whose memory runs out."""

@@ -67,13 +67,12 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("node_with_a_gpu")
 def test_the_transformers_pod_has_the_gpu_and_no_other_has(project: Project, checkout: Path, kubectl: Kubectl) -> None:
-    before = {each["metadata"]["name"] for each in kubectl.json("get", "pods")["items"]}
+    before = kubectl.pod_names()
     options = [part for each in (*COMPACT, "model_name=one-gpu") for part in ("--set", each)]
     run = (sys.executable, str(checkout / "run.py"), "--pipeline", "train", "--stack", "one-gpu", *options)
     said = project.command(*run, check=False)
     assert said.returncode in (0, 3), said.stdout + said.stderr  # 3: the gate found the small model wanting
-    pods = [each for each in kubectl.json("get", "pods")["items"] if each["metadata"]["name"] not in before]
-    labels = {each["metadata"]["labels"].get("step_name"): each["spec"] for each in pods}
+    labels = {each["metadata"]["labels"].get("step_name"): each["spec"] for each in kubectl.pods(besides=before)}
     steps = {name: spec for name, spec in labels.items() if name}  # without the orchestrator's own pod
     assert {"load_reviews", "train_compact", "train_linear"} <= steps.keys()
     gpus = {name for name, spec in steps.items() if GPU in limits(spec)}

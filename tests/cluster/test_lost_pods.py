@@ -25,12 +25,13 @@ COMPACT = (
 
 def test_an_evicted_training_pod_starts_again(project: Project, kubectl: Kubectl) -> None:
     settings = [part for each in COMPACT for part in ("--set", each)]
+    before = kubectl.pod_names()
     with project.running("--pipeline", "train", *settings, *STACK) as process:
         first = wait_for_container(kubectl, "train_compact")
         kubectl.fail(first)
         output, _ = process.communicate(timeout=SECONDS_TO_END)
     assert process.returncode in (0, 3), output  # 3: the gate may refuse so small a model
-    pods = kubectl.pods("train_compact")
+    pods = kubectl.pods("train_compact", besides=before)
     assert [pod["status"]["phase"] for pod in pods] == ["Failed", "Succeeded"]
     assert pods[0]["metadata"]["name"] == first
     assert len(re.findall(r"✓ train_compact ", output)) == 1, output

@@ -60,7 +60,7 @@ def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, 
         "shards": str(SHARDS),
         "batch": BATCH,
     }
-    before = {each["metadata"]["name"] for each in kubectl.json("get", "pods")["items"]}
+    before = kubectl.pod_names()
     settings = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
     with (
         psycopg.connect(project.environment["SENTIMENT_DATABASE_URL"], autocommit=True) as database,
@@ -84,8 +84,7 @@ def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, 
     assert sorted(progress)[-1] <= ROWS, "rows of a lost pod are counted once"
     for shard in range(SHARDS):
         lost = shard in (failed, deleted)
-        pods = [each for each in kubectl.pods(step_of(shard)) if each["metadata"]["name"] not in before]
-        ended = [each["status"]["phase"] for each in pods]
+        ended = [each["status"]["phase"] for each in kubectl.pods(step_of(shard), besides=before)]
         assert ended == ["Failed"] * (shard == failed) + ["Succeeded"], "a deleted pod is not listed"
         (line,) = re.findall(rf"✓ map:score_shard:{shard} .*", output)
         assert ("rows were there" in line) == lost, "what a lost pod wrote is not scored again"

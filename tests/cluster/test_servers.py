@@ -63,7 +63,7 @@ def servers(project: Project, kubectl: Kubectl, tmp_path_factory: pytest.TempPat
     basic_auth.read_string(secret(kubectl, "mlflow-auth", "basic_auth.ini"))
     yield Servers(
         f"http://{mlflow}",
-        f"http://{address(kubectl, 'zenml')}",
+        f"http://{address(kubectl, 'zenml')}:8080",
         basic_auth["mlflow"]["admin_password"],
         secret(kubectl, "zenml", "ZENML_DEFAULT_USER_PASSWORD"),
     )
