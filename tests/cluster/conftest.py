@@ -13,6 +13,7 @@ S3, PostgreSQL, MLflow and ZenML are started on that host. Those are used instea
 SENTIMENT_BUCKET; MLFLOW_TRACKING_URI and SENTIMENT_DATABASE_URL; ZENML_STORE_URL.
 """
 
+import io
 import json
 import os
 import socket
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+import polars as pl
 import pytest
 
 from sentiment.config.load import PROJECT
@@ -46,9 +49,13 @@ Result = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Project:
-    """Commands of a user whose environment has what the stack file asks for."""
+    """Commands of a user whose environment has what the stack file asks for.
+
+    `host` is an address of this machine that pods reach.
+    """
 
     environment: dict[str, str]
+    host: str
 
     def run(self, *arguments: str, check: bool = True) -> Result:
         """Call run.py."""
@@ -141,7 +148,8 @@ def project(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathF
     """The stack's servers, and a user who has never used ZenML before."""
     folder = tmp_path_factory.mktemp("servers")
     with ExitStack() as stack:
-        servers = _servers(stack, _host(kubectl), folder)
+        host = _host(kubectl)
+        servers = _servers(stack, host, folder)
         environment = {
             "KUBERNETES_CONTEXT": kubectl("config", "current-context").strip(),
             "ZENML_CONFIG_PATH": str(folder / "zenml"),
@@ -153,7 +161,7 @@ def project(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathF
         secret = f"SENTIMENT_DATABASE_URL={servers['SENTIMENT_DATABASE_URL']}\n"
         made = ("create", "secret", "generic", "sentiment-endpoint", "--from-env-file=/dev/stdin")
         kubectl("apply", "--filename=-", text=kubectl(*made, "--dry-run=client", "--output=yaml", text=secret))
-        yield Project(environment)
+        yield Project(environment, host)
         for kind in ("deployments", "jobs", "pods", "services"):
             kubectl("delete", kind, "--all", "--wait=false")
 
@@ -165,6 +173,29 @@ def trained(project: Project) -> str:
     No step of it comes from the cache, whichever tests ran before.
     """
     return project.run(*LINEAR, "--no-cache", *STACK).stdout
+
+
+@contextmanager
+def uploaded(project: Project, reviews: pl.DataFrame, key: str) -> Iterator[tuple[str, ...]]:
+    """The `--set` options of a dataset whose rows lie in the stack's object store, at a URL that pods reach."""
+    environment = project.environment
+    client = boto3.client(
+        "s3",
+        endpoint_url=environment.get("AWS_ENDPOINT_URL_S3"),
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment.get("AWS_DEFAULT_REGION"),
+    )
+    place = {"Bucket": environment["SENTIMENT_BUCKET"], "Key": key}
+    body = io.BytesIO()
+    reviews.write_parquet(body)
+    client.put_object(**place, Body=body.getvalue())
+    try:
+        url = client.generate_presigned_url("get_object", Params=place, ExpiresIn=3_600)
+        facts = {"name": "uploaded", "path": url, "synthetic": "false", "created_from": "null"}
+        yield tuple(part for name, value in facts.items() for part in ("--set", f"dataset.{name}={value}"))
+    finally:
+        client.delete_object(**place)
 
 
 def overlay(kubectl: Kubectl) -> str:

@@ -4,16 +4,14 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import boto3
 import polars as pl
 import psycopg
 import pytest
 
 from sentiment.config.load import PROJECT
 from sentiment.scoring.snapshot import _hashes
-from tests.cluster.conftest import STACK, Kubectl, Project
+from tests.cluster.conftest import STACK, Kubectl, Project, uploaded
 
 pytestmark = pytest.mark.timeout(3_000)
 
@@ -21,47 +19,23 @@ SHARDS = 4
 ROWS = 1_200_000
 BATCH = "lost-pods"
 SECONDS_TO_START = 300
-KEY = "tests/reviews.parquet"
 
 
 @pytest.fixture(scope="module")
-def reviews(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of many reviews, which pods reach too: those of the sample again and again, under ids of their own."""
-    file = tmp_path_factory.mktemp("reviews") / "reviews.parquet"
-    write_reviews(file)
-    environment = project.environment
-    client = boto3.client(
-        "s3",
-        endpoint_url=environment.get("AWS_ENDPOINT_URL_S3"),
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region_name=environment.get("AWS_DEFAULT_REGION"),
-    )
-    place = {"Bucket": environment["SENTIMENT_BUCKET"], "Key": KEY}
-    client.upload_file(str(file), place["Bucket"], place["Key"])
-    yield client.generate_presigned_url("get_object", Params=place, ExpiresIn=3_600)
-    client.delete_object(**place)
-
-
-def write_reviews(file: Path) -> None:
+def dataset(project: Project) -> Iterator[tuple[str, ...]]:
+    """Many reviews: those of the sample again and again, under ids of their own."""
     sample = pl.read_csv(PROJECT / "data/sample/reviews.csv", infer_schema=False)
     texts = sample.filter(pl.col("text").str.strip_chars() != "").select("text")
     copies = pl.concat([texts] * (ROWS // len(texts) + 1)).head(ROWS)
-    copies.with_row_index("id").with_columns(id=pl.format("r{}", "id")).write_parquet(file)
+    reviews = copies.with_row_index("id").with_columns(id=pl.format("r{}", "id"))
+    with uploaded(project, reviews, "tests/reviews.parquet") as options:
+        yield options
 
 
 @pytest.mark.usefixtures("trained")
-def test_rows_are_there_once_when_pods_are_lost(project: Project, reviews: str, kubectl: Kubectl) -> None:
-    options = {
-        "dataset.name": "many",
-        "dataset.path": reviews,
-        "dataset.synthetic": "false",
-        "dataset.created_from": "null",
-        "shards": str(SHARDS),
-        "batch": BATCH,
-    }
+def test_rows_are_there_once_when_pods_are_lost(project: Project, dataset: tuple[str, ...], kubectl: Kubectl) -> None:
     before = kubectl.pod_names()
-    settings = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
+    settings = (*dataset, "--set", f"shards={SHARDS}", "--set", f"batch={BATCH}")
     with (
         psycopg.connect(project.environment["SENTIMENT_DATABASE_URL"], autocommit=True) as database,
         project.running("--pipeline", "score", *settings, *STACK) as process,

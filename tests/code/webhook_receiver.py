@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class Receiver:
     """A chat's server: keeps what it is sent and answers with `statuses` in turn, the last one again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self.statuses = [200]
         self.messages: list[str] = []
         receiver = self
@@ -32,14 +32,14 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/services/T0/secret"
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self.server.server_port}/services/T0/secret"
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(host: str = "127.0.0.1") -> Iterator[Receiver]:
     """A receiver that runs until the end of the block."""
-    receiver = Receiver()
+    receiver = Receiver(host)
     threading.Thread(target=receiver.server.serve_forever, args=(0.02,), daemon=True).start()
     yield receiver
     receiver.server.shutdown()
