@@ -102,9 +102,11 @@ def test_training_ran_in_pods_and_promoted_a_champion(trained: str, kubectl: Kub
     for job in steps:
         (container,) = job["spec"]["template"]["spec"]["containers"]
         assert container["securityContext"]["runAsNonRoot"] is True
-        assert not [
-            each for each in container["env"] if re.search("PASSWORD|KEY$|TOKEN$", each["name"]) and "value" in each
-        ]
+        secret = {each["name"] for each in container["env"] if re.search("PASSWORD|KEY$|TOKEN$", each["name"])}
+        in_clear = {each["name"] for each in container["env"] if "value" in each} & secret
+        # A shard of a scoring run (of another test) has the run's own token like that: docs/stacks/kubernetes.md.
+        of_a_shard = job["metadata"]["labels"]["step_name"].startswith("map-")
+        assert in_clear == ({"ZENML_STORE_API_TOKEN"} if of_a_shard else set())
 
 
 def test_the_champion_answers_through_the_service(deployed: str, kubectl: Kubectl) -> None:
