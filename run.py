@@ -6,6 +6,7 @@ python run.py --pipeline deploy
 
 import os
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from cli.stack import stack_group
 from cli.watch import watch
 from sentiment.errors import SentimentError
 
+SECONDS_TO_END = 60.0
 PIPELINES = ("train", "deploy", "score", "monitor", "retrain")
 
 
@@ -103,21 +105,44 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
     # Threads that wait for one another sleep: spinning triples torch's CPU time on a machine that is also used.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    code = 1
+    try:
+        code = _run()
+    finally:
+        _end_in_time(code)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         cli(standalone_mode=False)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         err.print("Interrupted. What finished is cached; run the same command again to go on.")
-        sys.exit(130)
+        return 130
     except SentimentError as error:
         err.print(f"[red]error:[/] {escape(error.cause)}")
         if error.fix:
             err.print(f"  fix: {escape(error.fix)}")
         for note in getattr(error, "__notes__", ()):
             err.print(f"  {escape(note)}")
-        sys.exit(error.exit_code)
+        return error.exit_code
+    return 0
+
+
+def _end_in_time(code: int) -> None:
+    """All is said and done. What a library still waits for, such as a server that no longer takes its last log lines,
+    must not hold up the next run of a schedule.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ending = threading.Timer(SECONDS_TO_END, os._exit, (code,))
+    ending.daemon = True
+    ending.start()
 
 
 if __name__ == "__main__":

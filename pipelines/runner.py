@@ -106,10 +106,12 @@ def _failure(run_name: str, error: Exception | None) -> SentimentError:
 
 
 def _lost(step: str, error: Exception | None) -> SentimentError:
-    """A step that ended without an exception of its own."""
-    told = f" ({mask(str(error))})" if error else ""
+    """A step that ended without an exception of its own: `error` is the orchestrator's, if it has one."""
+    told = mask(str(error)).strip().rstrip(".") if error else ""
     return SentimentError(
-        f"The step {step} ended without a word{told}: its process was killed, or its machine was lost.",
+        f"The step {step} could not be run to its end: {told}."
+        if told
+        else f"The step {step} ended without a word: its process was killed, or its machine was lost.",
         "Run the same command again: what finished is kept. If memory ran out, give the step more in the stack file.",
     )
 

@@ -34,4 +34,10 @@ def test_any_other_error_names_its_step_and_is_masked() -> None:
 def test_a_step_that_was_killed_is_told_as_lost() -> None:
     error = _lost("map:score_shard:3", None)
     assert str(error).startswith("The step map:score_shard:3 ended without a word: its process was killed")
-    assert "kim@" not in str(_lost("score", RuntimeError("kim@example.com")))
+    assert "memory" in error.fix
+
+
+def test_what_the_orchestrator_says_of_a_step_is_told_and_masked() -> None:
+    error = _lost("score", RuntimeError("The key of kim@example.com does not exist."))
+    assert error.cause == "The step score could not be run to its end: The key of [EMAIL] does not exist."
+    assert "was killed" not in error.cause

@@ -111,11 +111,13 @@ def test_mlflow_lost_during_a_run(machine: Machine, team: Team, monkeypatch: pyt
 
 
 def test_credentials_that_expire_during_a_run(machine: Machine, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(machine, *train("expired", 2)) as process:
-        after(process, "train_linear")
-        expire_after(team, 0)
-        result = finished(process)
-    expire_after(team, 1_000_000)
+    try:
+        with running(machine, *train("expired", 2)) as process:
+            after(process, "train_linear")
+            expire_after(team, 0)
+            result = finished(process)
+    finally:
+        expire_after(team, 1_000_000)
     assert result.returncode == STACK_ERROR
     assert f"{team.s3} refuses the credentials" in sentence(result)
     assert versions(team, monkeypatch, "expired") == 0
