@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,10 +11,13 @@ import zenml  # noqa: F401 - installs its terminal handler on import, and that o
 
 from sentiment.data.pii import mask
 
+logger = logging.getLogger(__name__)
+
 
 @contextmanager
 def logs_to(path: Path) -> Iterator[Path]:
-    """Send every log record to `path` and none to the terminal, e-mail addresses and numbers masked.
+    """Send every log record to `path` and none to the terminal, e-mail addresses and numbers masked. So also an
+    exception that nobody can catch, such as that of a file on S3 which cannot be closed any more.
 
     The terminal stays quiet afterwards, too: libraries log until the process ends.
     """
@@ -25,12 +29,18 @@ def logs_to(path: Path) -> Iterator[Path]:
         root.removeHandler(each)
     root.addHandler(handler)
     logging.captureWarnings(True)
+    sys.unraisablehook = _log_unraisable
     try:
         yield path
     finally:
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
+
+
+def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    raised = unraisable.exc_value
+    logger.info("%s %r", unraisable.err_msg or "Exception ignored in:", unraisable.object, exc_info=raised)
 
 
 class _FileHandler(logging.FileHandler):
