@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sentiment.errors import SentimentError
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import Model, Probabilities, TextClassifier
 from sentiment.models.folder import folder_digest, load_classifier
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
@@ -50,15 +50,6 @@ class Served(BaseModel):
     git_commit: str | None = None
     metrics: dict[str, float] = {}
     card: str = ""
-
-
-class Model(Protocol):
-    """What a side is asked with: a classifier, or another server's."""
-
-    labels: tuple[str, ...]
-
-    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
-        """Probabilities of shape (len(texts), len(labels))."""
 
 
 ModelT = TypeVar("ModelT", bound=Model)

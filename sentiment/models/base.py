@@ -8,7 +8,7 @@ a folder that does not match it.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,15 @@ from numpy.typing import NDArray
 from sentiment.data.normalise import TextNormaliser
 
 Probabilities = NDArray[np.float32]
+
+
+class Model(Protocol):
+    """What predicting takes: a classifier, or another server's."""
+
+    labels: tuple[str, ...]
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Probabilities of shape (len(texts), len(labels)), each row summing to 1."""
 
 
 class TextClassifier(ABC):

@@ -15,7 +15,7 @@ import polars as pl
 from sentiment import html
 from sentiment.data.pii import mask_series
 from sentiment.errors import SentimentError
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import Model, Probabilities
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.store import TIME_FORMAT, ScoreStore
@@ -66,7 +66,7 @@ class ShardReport(Report):
 
 
 def score_shard(
-    shard: ParquetFiles, classifier: TextClassifier, target: Target, database_url: str, *, on_progress: OnProgress
+    shard: ParquetFiles, classifier: Model, target: Target, database_url: str, *, on_progress: OnProgress
 ) -> ShardReport:
     """Bring every row of the shard into the table; rows that are there are not predicted again.
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import polars as pl
@@ -20,9 +19,8 @@ from sqlalchemy import select
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import PROJECT
-from sentiment.data.normalise import TextNormaliser
 from sentiment.errors import StackError
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import Probabilities
 from sentiment.predictions.database import make_engine
 from sentiment.predictions.tables import scores
 from sentiment.scoring import score as scoring
@@ -49,14 +47,13 @@ score.score_shard(ParquetFiles((Path(sys.argv[1]),)), Slow(), TARGET, sys.argv[2
 """
 
 
-class Slow(TextClassifier):
+class Slow:
     """Takes about a second for all the rows."""
 
-    kind = "slow"
     seconds_per_text = 1 / ROWS
 
     def __init__(self) -> None:
-        super().__init__(["negative", "positive"], TextNormaliser())
+        self.labels = ("negative", "positive")
         self.asked = 0
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
@@ -64,13 +61,6 @@ class Slow(TextClassifier):
         self.asked += len(texts)
         positive = np.array([(len(text) % 7 + 1) / 9 for text in texts])
         return np.stack([1 - positive, positive], axis=1).astype(np.float32)
-
-    def save(self, folder: Path) -> None:
-        raise NotImplementedError
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        raise NotImplementedError
 
 
 @pytest.fixture(scope="module")
