@@ -53,8 +53,9 @@ def raw_stack(name: str, folder: Path = STACKS) -> dict[str, Any]:
 
     Raises StackError for an unknown name, ConfigError for a file that is no mapping or extends what is not there.
     """
-    if name not in available_stacks(folder):
-        raise StackError(f"There is no stack {name!r}.", nearest(name, available_stacks(folder)))
+    names = _names(folder)
+    if name not in names:
+        raise StackError(f"There is no stack {name!r}.", nearest(name, names))
     return _read(name, folder)
 
 
@@ -67,10 +68,13 @@ def _read(name: str, folder: Path, above: tuple[str, ...] = ()) -> dict[str, Any
     chain = (*above, name)
     if base in chain:
         raise ConfigError(f"{path} extends itself: {' -> '.join([*chain, base])}.")
-    available = available_stacks(folder)
-    if str(base) not in available:
-        raise ConfigError(f"{path}: extends: there is no stack {base!r}.", nearest(str(base), available))
+    if base not in _names(folder):
+        raise ConfigError(f"{path}: extends: there is no stack {base!r}.", nearest(str(base), _names(folder)))
     return _laid_over(_read(base, folder, chain), own)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.stem for path in folder.glob("*.yaml")]
 
 
 def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """Stack files, environment variables in them, and what the doctor finds."""
 
-import http.server
-import json
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from stacks.finding import Finding
 from stacks.flavors import known_flavors
 from stacks.reach import reach
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
+from tests.code.webhook_receiver import Receiver, receiving
 
 SETTINGS_PAGE = PROJECT / "docs/stacks/settings.md"
 
@@ -195,12 +193,12 @@ def tracker(uri: str) -> StackConfig:
     return stack({"experiment_tracker": {"flavor": "mlflow", "configuration": settings}})
 
 
-def test_the_doctor_asks_mlflow_and_shows_its_credentials(webhook: "Webhook", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_asks_mlflow_and_shows_its_credentials(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"MLflow {webhook.url}"
     assert failures(diagnose(tracker(webhook.url))) == {}
-    webhook.statuses = [401]
+    webhook.get_status = 401
     assert failures(diagnose(tracker(webhook.url))) == {name: "It refuses the credentials (HTTP 401)."}
-    webhook.statuses = [404]
+    webhook.get_status = 404
     assert failures(diagnose(tracker(webhook.url))) == {name: "It does not answer as MLflow does (HTTP 404)."}
     webhook.server.shutdown()
     webhook.server.server_close()
@@ -243,46 +241,13 @@ def test_no_stack_file_holds_a_value_of_a_secret(name: str) -> None:
             assert not is_secret_field(fields[key]) or is_secret_reference(value), f"{name}: {kind}.{key}"
 
 
-class Webhook:
-    """A chat's server: answers with `statuses` in turn (the last one again and again), keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.statuses = [200]
-        self.messages: list[str] = []
-        hook = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.messages.append(json.loads(body)["text"])
-                self.send_response(hook.statuses.pop(0) if len(hook.statuses) > 1 else hook.statuses[0])
-                self.end_headers()
-
-            def do_HEAD(self) -> None:
-                self.send_response(404)
-                self.end_headers()
-
-            def do_GET(self) -> None:
-                self.send_response(hook.statuses[0])
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/services/T0/secret"
-
-
 @pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-    threading.Thread(target=hook.server.serve_forever, args=(0.05,), daemon=True).start()
-    yield hook
-    hook.server.shutdown()
-    hook.server.server_close()
+def webhook() -> Iterator[Receiver]:
+    with receiving() as chat:
+        yield chat
 
 
-def test_a_registry_counts_as_there_when_it_answers_where_the_deployer_reaches_it(webhook: Webhook) -> None:
+def test_a_registry_counts_as_there_when_it_answers_where_the_deployer_reaches_it(webhook: Receiver) -> None:
     registry = {"flavor": "default", "configuration": {"uri": "127.0.0.1:9"}}
 
     def finding(**reached: str) -> Finding:
@@ -297,7 +262,7 @@ def test_a_registry_counts_as_there_when_it_answers_where_the_deployer_reaches_i
 
 
 @pytest.fixture
-def alerter(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> WebhookAlerter:
+def alerter(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> WebhookAlerter:
     monkeypatch.setenv("TEST_HOOK", webhook.url)
     alerter = WebhookAlerter.__new__(WebhookAlerter)
     alerter._config = WebhookAlerterConfig(url_variable="TEST_HOOK", backoff_seconds=0.01, timeout_seconds=2)
@@ -305,7 +270,7 @@ def alerter(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> WebhookAlerter
 
 
 def test_an_alert_arrives_as_slack_expects_it(
-    webhook: Webhook, alerter: WebhookAlerter, caplog: pytest.LogCaptureFixture
+    webhook: Receiver, alerter: WebhookAlerter, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     assert alerter.post("부정 비율 12% → 31%")
@@ -317,7 +282,7 @@ def test_an_alert_arrives_as_slack_expects_it(
     ("statuses", "accepted", "attempts"), [([503, 429, 200], True, 3), ([500], False, 3), ([404], False, 1)]
 )
 def test_only_passing_failures_are_tried_again(
-    webhook: Webhook, alerter: WebhookAlerter, statuses: list[int], accepted: bool, attempts: int
+    webhook: Receiver, alerter: WebhookAlerter, statuses: list[int], accepted: bool, attempts: int
 ) -> None:
     webhook.statuses = statuses
     assert alerter.post("x") is accepted
@@ -325,7 +290,7 @@ def test_only_passing_failures_are_tried_again(
 
 
 def test_a_dead_or_missing_webhook_is_a_warning_without_its_address(
-    alerter: WebhookAlerter, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    alerter: WebhookAlerter, webhook: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     webhook.server.shutdown()
     webhook.server.server_close()
@@ -337,6 +302,6 @@ def test_a_dead_or_missing_webhook_is_a_warning_without_its_address(
     assert "secret" not in caplog.text
 
 
-def test_a_question_is_never_approved(alerter: WebhookAlerter, webhook: Webhook) -> None:
+def test_a_question_is_never_approved(alerter: WebhookAlerter, webhook: Receiver) -> None:
     assert not alerter.ask("Deploy?")
     assert webhook.messages == ["Deploy?"]

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 
 
 class Receiver:
-    """A chat's server: keeps what it is sent and answers with `statuses` in turn, the last one again and again."""
+    """A chat's server: keeps what it is sent and answers with `statuses` in turn, the last one again and again.
+
+    Whoever only asks gets `get_status`.
+    """
 
     def __init__(self, host: str) -> None:
         self.statuses = [200]
+        self.get_status = 200
         self.messages: list[str] = []
         receiver = self
 
@@ -25,8 +29,12 @@ class Receiver:
                     self.send_header("Location", "/elsewhere")
                 self.end_headers()
 
+            def do_HEAD(self) -> None:
+                self.send_response(404)
+                self.end_headers()
+
             def do_GET(self) -> None:
-                self.send_response(200)
+                self.send_response(receiver.get_status)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
