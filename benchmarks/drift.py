@@ -33,11 +33,11 @@ from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.load import load_config
 from sentiment.config.quality import QualityConfig
-from sentiment.data.normalise import TextNormaliser
-from sentiment.data.pii import mask_series
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
 from sentiment.data.read import read
 from sentiment.data.reviews import COLUMNS, Reviews, Splits
-from sentiment.evaluation.bootstrap import wilson
+from sentiment.stats.bootstrap import wilson
 from sentiment.models.base import TextClassifier
 from sentiment.models.linear import train_linear
 from sentiment.monitoring.drift import AUC, AUC_OF_GUESSING, DriftReport, detect_drift

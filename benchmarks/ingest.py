@@ -25,7 +25,7 @@ CHILDREN = ("sentiment-ops", "pandas apply")
 def ingest_with_sentiment_ops(data: Path) -> int:
     from sentiment.config.dataset import DatasetConfig, ValidationConfig
     from sentiment.data.clean import clean
-    from sentiment.data.normalise import TextNormaliser
+    from sentiment.text.normalise import TextNormaliser
     from sentiment.data.read import read
     from sentiment.data.validate import validate
 

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.load import Load
 from benchmarks.switch import sample_model
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.tables import predictions
+from sentiment.store.database import make_engine
+from sentiment.store.tables import predictions
 from tests.service.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent

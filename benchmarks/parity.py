@@ -109,7 +109,7 @@ def facts(load: Any) -> dict[str, Any]:
     """What must not depend on the stack, from the artifacts of a run; `load` takes an artifact's name."""
     import hashlib
 
-    from sentiment.evaluation.bootstrap import Metric
+    from sentiment.stats.bootstrap import Metric
     from steps import names
 
     decision, selection = load(names.GATE_DECISION), load(names.SELECTION)

@@ -24,10 +24,10 @@ from sqlalchemy import insert, select
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sentiment.predictions import PredictionLog, PredictionRecord
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import predictions
+from sentiment.store import PredictionLog, PredictionRecord
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import predictions
 from tests.service.postgres_server import PostgresServer
 
 ROWS = 20_000

@@ -55,7 +55,7 @@ def train(file: Path, folder: Path) -> Path:
     from sentiment.config.dataset import DatasetConfig, SplitConfig
     from sentiment.config.linear import LinearConfig
     from sentiment.data.clean import clean
-    from sentiment.data.normalise import TextNormaliser
+    from sentiment.text.normalise import TextNormaliser
     from sentiment.data.read import read
     from sentiment.data.split import split
     from sentiment.models.linear import train_linear
@@ -143,8 +143,8 @@ def kill(process: "subprocess.Popen[str]", after: float) -> None:
 def count(url: str, batch: str) -> tuple[int, int]:
     from sqlalchemy import distinct, func, select
 
-    from sentiment.predictions.database import make_engine
-    from sentiment.predictions.tables import scores
+    from sentiment.store.database import make_engine
+    from sentiment.store.tables import scores
 
     engine = make_engine(url)
     with engine.connect() as connection:

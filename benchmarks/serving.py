@@ -127,7 +127,7 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
         import polars as pl
 
         from sentiment.config.linear import LinearConfig
-        from sentiment.data.normalise import TextNormaliser
+        from sentiment.text.normalise import TextNormaliser
         from sentiment.data.reviews import COLUMNS, Reviews
         from sentiment.models.linear import train_linear
 
@@ -142,9 +142,9 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
     import torch
     import transformers
 
-    from sentiment.data.normalise import TextNormaliser
+    from sentiment.text.normalise import TextNormaliser
     from sentiment.export.formats import to_int8, to_onnx
-    from sentiment.models.compact import train_tokenizer
+    from sentiment.training.compact import train_tokenizer
     from sentiment.models.transformer import TransformerClassifier
 
     layers, width, vocabulary = SHAPES[shape]

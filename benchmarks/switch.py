@@ -81,7 +81,7 @@ def sample_model(folder: Path) -> Path:
     from sentiment.config.load import load_config
     from sentiment.config.train import TrainConfig
     from sentiment.data.clean import clean
-    from sentiment.data.normalise import TextNormaliser
+    from sentiment.text.normalise import TextNormaliser
     from sentiment.data.read import read
     from sentiment.data.split import split
     from sentiment.models.linear import train_linear

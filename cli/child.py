@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sentiment.config.load import PROJECT
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import GateError
 
 ERROR = "error: "

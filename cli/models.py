@@ -93,7 +93,7 @@ def _follow(registry: "Registry", event: Literal["promotion", "rollback"], versi
 
     with logs_to(home() / "logs" / "models.log"):
         from pipelines.launch.common import record
-        from sentiment.predictions.journal import Entry
+        from sentiment.store.journal import Entry
         from stacks.model_control_plane import mirror
 
         mirror(registry)

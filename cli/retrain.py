@@ -15,7 +15,7 @@ from sentiment.errors import GateError, StackError
 
 if TYPE_CHECKING:
     from pipelines.launch.retrain import RetrainResult
-    from sentiment.predictions.journal import Journal
+    from sentiment.store.journal import Journal
 
 
 def run(options: Options) -> None:
@@ -128,7 +128,7 @@ def retrain_resume(model_name: str, reason: str) -> None:
 
 @contextmanager
 def _journal(model_name: str) -> "Iterator[Journal]":
-    from sentiment.predictions.database import default_database_url
+    from sentiment.store.database import default_database_url
     from sentiment.retraining.history import journal_of
 
     with journal_of(default_database_url(), model_name) as journal:

@@ -30,7 +30,7 @@ from sentiment.home import home
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
 
-    from sentiment.predictions.journal import Entry, Kind
+    from sentiment.store.journal import Entry, Kind
 
 MONITOR_CONFIG: Final = Path("configs/monitor.yaml")
 LOG_BYTES: Final = 1_000_000
@@ -147,8 +147,8 @@ class Watch:
         from alembic.util.exc import CommandError
         from sqlalchemy.exc import SQLAlchemyError
 
-        from sentiment.predictions.database import default_database_url
-        from sentiment.predictions.journal import Journal
+        from sentiment.store.database import default_database_url
+        from sentiment.store.journal import Journal
 
         kinds: list[Kind] = ["score", "monitor", "decision", "alert"]
         try:

@@ -11,7 +11,7 @@ from zenml.enums import ArtifactType, VisualizationType
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.data.reviews import Reviews, Splits
 
 

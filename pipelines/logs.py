@@ -9,7 +9,7 @@ from pathlib import Path
 
 import zenml  # noqa: F401 - installs its terminal handler on import, and that one must be found here
 
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 
 logger = logging.getLogger(__name__)
 

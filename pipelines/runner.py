@@ -17,7 +17,7 @@ from zenml.enums import ExecutionStatus
 from zenml.models import PipelineRunResponse, StepRunResponse
 
 from sentiment import errors
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import SentimentError
 from steps.names import SUMMARY
 

@@ -23,8 +23,8 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from sentiment.home import home
-from sentiment.predictions import PredictionLog, PredictionRecord, Summary
-from sentiment.predictions.caller import caller_digest
+from sentiment.store import PredictionLog, PredictionRecord, Summary
+from sentiment.store.caller import caller_digest
 from serving import errors
 from serving.batching import InferenceError, QueueFullError
 from serving.edge import Edge

@@ -15,8 +15,8 @@ from alembic.util.exc import CommandError
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from sentiment.predictions.history import History, Origin, Step
-from sentiment.predictions.journal import Entry, Kind
+from sentiment.store.history import History, Origin, Step
+from sentiment.store.journal import Entry, Kind
 
 Status = Literal["healthy", "drift", "quality_drop", "not_enough_data", "unknown"]
 DetailT = TypeVar("DetailT", bound=BaseModel)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 
 
 class ServingSettings(BaseSettings):

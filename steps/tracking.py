@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.registry import Registry
 

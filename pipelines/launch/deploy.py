@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pipelines.deploy import deploy, step_names
 from pipelines.launch.common import OnStep, launching, record, registry_of, report_of
 from sentiment.config.deploy import DeployConfig
-from sentiment.deployment import Deployment
-from sentiment.predictions.journal import Entry
+from sentiment.lifecycle.deployment import Deployment
+from sentiment.store.journal import Entry
 from sentiment.registry import Registry
 from stacks.model_control_plane import mirror
 from stacks.model_deployer import active_deployer

@@ -12,10 +12,10 @@ from pipelines.retrain import retrain, step_names
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.stack import StackConfig
 from sentiment.data.read import source_digest
-from sentiment.deployment import Deployment
+from sentiment.lifecycle.deployment import Deployment
 from sentiment.errors import GateError, SentimentError
-from sentiment.predictions.database import default_database_url
-from sentiment.predictions.journal import Entry
+from sentiment.store.database import default_database_url
+from sentiment.store.journal import Entry
 from sentiment.registry import Registry
 from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 _DATABASE = "database://"

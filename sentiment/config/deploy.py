@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 from sentiment.config.export import ExportConfig
 
 Positive = Annotated[float, Field(gt=0)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 
 Distance = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

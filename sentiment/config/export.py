@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 from sentiment.config.evaluation import EvaluationConfig, Share
 
 

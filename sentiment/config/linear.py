@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 
 
 class LinearConfig(Config):

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 from sentiment.config.environment import expand
 from sentiment.errors import ConfigError
 

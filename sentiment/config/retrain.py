@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
 

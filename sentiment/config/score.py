@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.export import ExportConfig
 

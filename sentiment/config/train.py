@@ -4,13 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 
 
 class StepOptions(Config):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.config.base import Config
+from sentiment.frozen import Config
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -38,8 +38,8 @@ class TransformerConfig(Config):
     `checkpoint` is a model's name on the Hugging Face hub or a local folder. `unfrozen_layers: N` trains only the top N
     encoder layers and the classification head, null trains everything. `warmup` is the share of the steps in which the
     learning rate rises before it falls linearly to zero. `teacher_weight` is the share of each training target that
-    comes from the linear classifier (see `sentiment.models.distil`). `processes` share every batch (see
-    `sentiment.models.data_parallel`); null is one per GPU, and one where there is none.
+    comes from the linear classifier (see `sentiment.training.distil`). `processes` share every batch (see
+    `sentiment.training.data_parallel`); null is one per GPU, and one where there is none.
     """
 
     kind: Literal["transformer"] = "transformer"

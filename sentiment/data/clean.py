@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import BaseModel
 
-from sentiment import html
-from sentiment.data.normalise import TextNormaliser
+from sentiment.pages import html
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.report import Report
 

@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import ConfigError, DataError
 
 DATABASE = "database://"

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import polars as pl
 
 from sentiment.config.dataset import Format
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import DataError
 
 SUFFIXES: dict[str, Format] = {

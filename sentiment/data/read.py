@@ -10,13 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import nearest
 from sentiment.data import sources
 from sentiment.data.database import DATABASE, query_digest
-from sentiment.data.hashing import fractions
-from sentiment.data.pii import mask
+from sentiment.text.hashing import fractions
+from sentiment.text.pii import mask
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
 from sentiment.errors import DataError

@@ -5,7 +5,7 @@ from datetime import timedelta
 import polars as pl
 
 from sentiment.config.dataset import SplitConfig
-from sentiment.data.hashing import fractions
+from sentiment.text.hashing import fractions
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
 

@@ -3,11 +3,11 @@
 import polars as pl
 from pydantic import BaseModel, Field
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.dataset import ValidationConfig
 from sentiment.data.clean import CleaningReport
 from sentiment.data.near_duplicates import near_duplicates
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
 from sentiment.report import Report

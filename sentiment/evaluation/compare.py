@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.data.reviews import FEEDBACK_SOURCE, Reviews
-from sentiment.evaluation.bootstrap import SIGNIFICANCE, Metric, resample_cells
+from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
 from sentiment.evaluation.evaluate import check_probabilities, true_codes
-from sentiment.evaluation.metrics import Counts, Floats, count_cells, hard_metrics
+from sentiment.stats.metrics import Counts, Floats, count_cells, hard_metrics
 from sentiment.evaluation.slices import SliceCounts, slice_counts
 from sentiment.models.base import Probabilities
 from sentiment.report import Report

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError, SentimentError
-from sentiment.evaluation.bootstrap import Metric, resample_cells, resample_rows
-from sentiment.evaluation.calibration import Calibration, calibration_errors, reliability_bins
+from sentiment.stats.bootstrap import Metric, resample_cells, resample_rows
+from sentiment.stats.calibration import Calibration, calibration_errors, reliability_bins
 from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
-from sentiment.evaluation.metrics import (
+from sentiment.stats.metrics import (
     Counts,
     Floats,
     HardMetrics,

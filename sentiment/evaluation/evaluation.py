@@ -4,9 +4,9 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
-from sentiment.evaluation.bootstrap import Metric
-from sentiment.evaluation.calibration import Calibration
+from sentiment.pages import html
+from sentiment.stats.bootstrap import Metric
+from sentiment.stats.calibration import Calibration
 from sentiment.evaluation.performance import Performance
 from sentiment.report import Report
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import FEEDBACK_SOURCE
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.report import Report

@@ -5,9 +5,9 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.errors import DataError
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.report import Report
 

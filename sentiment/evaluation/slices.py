@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.data.reviews import Reviews
-from sentiment.evaluation.metrics import Counts, count_cells
+from sentiment.stats.metrics import Counts, count_cells
 
 OTHER = "(other)"
 

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.export import ExportConfig
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.performance import Performance
 from sentiment.report import Report
 

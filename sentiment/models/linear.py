@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from sentiment.config.linear import LinearConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import DataError
 from sentiment.models.base import Probabilities, TextClassifier
 from sentiment.models.folder import read_identity, write_identity, write_manifest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.models.base import Probabilities, TextClassifier
 from sentiment.models.folder import read_identity, write_identity, write_manifest
 

@@ -13,7 +13,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from tokenizers import Tokenizer
 
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import SentimentError
 from sentiment.models.base import Probabilities, TextClassifier
 from sentiment.models.batches import batches_by_length

@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.models.base import Probabilities, TextClassifier
 from sentiment.models.batches import batches_by_length
 from sentiment.models.folder import read_identity, write_identity, write_manifest

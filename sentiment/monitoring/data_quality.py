@@ -3,7 +3,7 @@
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.monitoring.descriptors import MOST_CHARACTERS, odd_characters
 from sentiment.monitoring.reference import first_of_each
 

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from sentiment.data.hashing import fractions
+from sentiment.text.hashing import fractions
 from sentiment.models.linear import TfIdf
 from sentiment.models.ngrams import count_ngrams, ngrams
 

@@ -14,7 +14,7 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.drift import DriftConfig
 from sentiment.monitoring.data_quality import DataQuality, data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe

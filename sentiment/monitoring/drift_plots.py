@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sentiment.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, png, short
+from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, png, short
 from sentiment.monitoring.distribution import Distribution
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import DayQuality, QualityReport
-from sentiment.predictions.journal import Entry
+from sentiment.store.journal import Entry
 
 
 def monitor_entry(drift: DriftReport, quality: QualityReport, model_version: str) -> Entry:

@@ -18,10 +18,10 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.quality import QualityConfig
-from sentiment.evaluation.bootstrap import Metric, resample_cells, wilson
-from sentiment.evaluation.metrics import count_cells, hard_metrics
+from sentiment.stats.bootstrap import Metric, resample_cells, wilson
+from sentiment.stats.metrics import count_cells, hard_metrics
 from sentiment.monitoring.reference import Reference
 from sentiment.report import Report
 

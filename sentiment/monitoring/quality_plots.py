@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import PercentFormatter
 
-from sentiment.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png
+from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png
 from sentiment.monitoring.quality import DayQuality
 
 

@@ -9,10 +9,10 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.drift import ReferenceConfig
-from sentiment.data.normalise import TextNormaliser
-from sentiment.data.pii import mask_series
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
 from sentiment.data.reviews import Splits
 from sentiment.errors import DataError
 from sentiment.models.base import TextClassifier

@@ -33,11 +33,11 @@ from sqlalchemy import (
     union_all,
 )
 
-from sentiment import html
-from sentiment.predictions.caller import SMOKE_TEST_CALLER
-from sentiment.predictions.database import database_errors, make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, predictions, scores
+from sentiment.pages import html
+from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.store.database import database_errors, make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import feedback, predictions, scores
 from sentiment.report import Report
 
 Origin = Literal["endpoint", "batch"]

@@ -8,7 +8,7 @@ from sentiment.config.retrain import RetrainConfig
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, Verdict, decide_retraining, force_retraining
 from sentiment.retraining.feedback import check_feedback
 from sentiment.retraining.history import current_pause, decisions, journal_of, labels_used_until, record_decision
-from sentiment.retraining.rows import read_feedback
+from sentiment.store.feedback import read_feedback
 
 
 def assess(

@@ -8,9 +8,9 @@ from typing import Final, Literal, Protocol, get_args
 
 from pydantic import Field
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.retrain import RetrainPolicy, Trigger
-from sentiment.predictions.journal import Entry
+from sentiment.store.journal import Entry
 from sentiment.report import Report
 
 Blocked = Literal["not_enough_labels", "cooling_down", "over_budget", "paused"]

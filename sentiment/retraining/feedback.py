@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.dataset import SplitConfig
 from sentiment.config.retrain import FeedbackConfig
-from sentiment.data.normalise import TextNormaliser
-from sentiment.data.pii import mask, mask_series
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask, mask_series
 from sentiment.data.read import detect_language
 from sentiment.data.reviews import FEEDBACK_SOURCE, SPLITS, Splits
 from sentiment.data.split import by_hash
@@ -132,7 +132,7 @@ def check_feedback(
     split: SplitConfig,
     known: pl.Series | None = None,
 ) -> tuple[pl.DataFrame, FeedbackReport]:
-    """Divide `frame` (`sentiment.retraining.rows.SCHEMA`) into rows that may be learnt from and rows that may not.
+    """Divide `frame` (`sentiment.store.feedback.SCHEMA`) into rows that may be learnt from and rows that may not.
 
     `known` are texts that stand in the data already (`known_texts`). Returns the accepted rows, oldest first, with
     normalised texts and a column `split`. The split is decided by the hash of the text with the shares and the salt of

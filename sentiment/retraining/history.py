@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from sentiment.predictions.database import database_errors
-from sentiment.predictions.journal import Entry, Journal
+from sentiment.store.database import database_errors
+from sentiment.store.journal import Entry, Journal
 from sentiment.retraining.decision import STARTED, RetrainDecision
 
 Outcome = Literal["promoted", "refused", "unchanged", "rolled back", "failed"]

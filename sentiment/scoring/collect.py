@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sentiment.errors import StackError
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 from sentiment.scoring.score import CHUNK_ROWS
-from sentiment.scoring.store import ScoreStore
+from sentiment.store.scores import ScoreStore
 from sentiment.scoring.summary import CONFIDENCE_BINS, LabelCount, Tally
 from sentiment.scoring.target import Target
 

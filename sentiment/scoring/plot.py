@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from sentiment.drawing import BLUE, WIDTH_INCHES, axes_of, png
+from sentiment.pages.drawing import BLUE, WIDTH_INCHES, axes_of, png
 
 
 def confidence_histogram(counts: Sequence[int], labels: int) -> bytes:

@@ -12,13 +12,13 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from sentiment import html
-from sentiment.data.pii import mask_series
+from sentiment.pages import html
+from sentiment.text.pii import mask_series
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model, Probabilities
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
-from sentiment.scoring.store import TIME_FORMAT, ScoreStore
+from sentiment.store.scores import TIME_FORMAT, ScoreStore
 from sentiment.scoring.target import Target
 
 # As many texts as a classifier sorts by length and takes at once (`sentiment.models.onnx.CHUNK_TEXTS`).

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.read import ReadingReport, ReviewStream
 from sentiment.data.stream import ROWS

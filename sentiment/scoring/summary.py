@@ -6,8 +6,8 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
-from sentiment.predictions.journal import Entry, Journal
+from sentiment.pages import html
+from sentiment.store.journal import Entry, Journal
 from sentiment.report import Report
 from sentiment.scoring.plot import confidence_histogram
 from sentiment.scoring.score import ShardReport

@@ -13,7 +13,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import StackError
 from stacks.bentoml_kubernetes.forward import forwarded
 from stacks.bentoml_kubernetes.image import PORT

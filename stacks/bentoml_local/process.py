@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import StackError
 
 SERVER = Path(__file__).with_name("server.py")

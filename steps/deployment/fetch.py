@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
-from sentiment.deployment import ServedModel, version_to_serve
+from sentiment.lifecycle.deployment import ServedModel, version_to_serve
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
 from steps.names import REGISTERED, SERVED, SUMMARY

@@ -10,7 +10,7 @@ from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.models.base import TextClassifier
-from sentiment.promotion import judge
+from sentiment.evaluation.judge import judge
 from steps.names import GATE_DECISION, SUMMARY
 from steps.tracking import registry
 

@@ -9,7 +9,7 @@ from sentiment.config.monitor import MonitorConfig
 from sentiment.monitoring.quality import QualityReport, measure_quality
 from sentiment.monitoring.reference import Reference
 from sentiment.monitoring.window import read_labelled
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 from steps.names import QUALITY_REPORT, SUMMARY
 
 

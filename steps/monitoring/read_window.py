@@ -6,7 +6,7 @@ from zenml import log_metadata, step
 
 from sentiment.config.monitor import MonitorConfig
 from sentiment.monitoring.window import Window, read_window
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 from steps.names import SUMMARY, WINDOW
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from zenml import get_step_context, log_metadata, step
 
-from sentiment.deployment import ServedModel
+from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 from sentiment.scoring.collect import collect
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport

@@ -5,9 +5,9 @@ from typing import Annotated
 from zenml import log_metadata, step
 from zenml.enums import StepRuntime
 
-from sentiment.deployment import ServedModel
+from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 from sentiment.scoring import score
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.target import Target

@@ -6,7 +6,7 @@ from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
 from sentiment.config.models import ModelConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.models.base import TextClassifier
 from sentiment.training import train_classifier

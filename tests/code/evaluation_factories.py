@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.compare import PairedComparison, compare
 from sentiment.evaluation.evaluate import evaluate

@@ -11,8 +11,8 @@ from sentiment.config.drift import ReferenceConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.load import PROJECT, load_config
 from sentiment.data.clean import clean
-from sentiment.data.normalise import TextNormaliser
-from sentiment.data.pii import mask_series
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.models.base import TextClassifier

@@ -14,8 +14,8 @@ import yaml
 from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
 from sentiment.errors import StackError
-from sentiment.predictions.database import default_database_url
-from sentiment.predictions.journal import Entry, Journal
+from sentiment.store.database import default_database_url
+from sentiment.store.journal import Entry, Journal
 from stacks import alerts
 from stacks.alerts import failures_alerted, send_alert
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig

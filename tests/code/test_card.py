@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sentiment.config.evaluation import GateConfig
-from sentiment.evaluation.card import CardContext, SplitCounts, model_card
+from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import decide
 from tests.code.evaluation_factories import make_evaluation, make_reviews, random_probabilities

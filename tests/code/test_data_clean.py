@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.data.clean import clean
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, SPLITS, Splits
 
 LABELS = ["negative", "positive"]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentiment.data import pii
+from sentiment.text import pii
 
 
 @pytest.mark.parametrize(

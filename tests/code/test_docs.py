@@ -33,8 +33,8 @@ from sentiment.config.stack import (
 )
 from sentiment.config.train import StepOptions, TrainConfig
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
-from sentiment.data.normalise import TextNormaliser
-from sentiment.data.pii import mask
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask
 from serving.settings import ServingSettings
 
 DOCUMENTED: tuple[type[BaseModel], ...] = (

@@ -14,9 +14,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from sentiment.evaluation.bootstrap import Metric, resample_cells, resample_rows, wilson
-from sentiment.evaluation.calibration import calibration_errors, reliability_bins
-from sentiment.evaluation.metrics import (
+from sentiment.stats.bootstrap import Metric, resample_cells, resample_rows, wilson
+from sentiment.stats.calibration import calibration_errors, reliability_bins
+from sentiment.stats.metrics import (
     brier_by_row,
     count_cells,
     hard_metrics,

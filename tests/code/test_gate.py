@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.compare import PairedComparison, mcnemar
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide

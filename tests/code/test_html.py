@@ -1,6 +1,6 @@
 import base64
 
-from sentiment import html
+from sentiment.pages import html
 
 
 def test_everything_given_as_text_is_escaped() -> None:

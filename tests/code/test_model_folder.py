@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import SentimentError
 from sentiment.models.folder import IDENTITY, MANIFEST, load_classifier, verify_manifest, write_manifest
 from sentiment.models.majority import MajorityClassifier

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.monitoring.data_quality import data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Vocabulary, describe, odd_characters
 

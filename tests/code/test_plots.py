@@ -11,8 +11,8 @@ from PIL import Image
 
 from sentiment import drawing
 from sentiment.evaluation import plots
-from sentiment.evaluation.bootstrap import Metric
-from sentiment.evaluation.calibration import Calibration, ReliabilityBin, wilson
+from sentiment.stats.bootstrap import Metric
+from sentiment.stats.calibration import Calibration, ReliabilityBin, wilson
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentiment.errors import ConfigError
-from sentiment.predictions import PredictionLog, spool
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.records import FeedbackRecord, PredictionRecord, from_line, storable, to_line
-from sentiment.predictions.spool import Spool
+from sentiment.store import PredictionLog, spool
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.records import FeedbackRecord, PredictionRecord, from_line, storable, to_line
+from sentiment.store.spool import Spool
 
 KOREA = timezone(timedelta(hours=9))
 

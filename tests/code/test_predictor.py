@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sentiment import Predictor
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import DataError, SentimentError
 from sentiment.home import home
 from sentiment.models.folder import folder_digest, write_manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.deployment import version_to_serve
+from sentiment.lifecycle.deployment import version_to_serve
 from sentiment.errors import ConfigError, GateError, SentimentError, StackError
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.retrain import retrain_group
-from sentiment.predictions.database import default_database_url
-from sentiment.predictions.journal import Entry
+from sentiment.store.database import default_database_url
+from sentiment.store.journal import Entry
 from sentiment.retraining.history import journal_of
 
 

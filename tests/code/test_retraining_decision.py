@@ -10,7 +10,7 @@ import pytest
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig, RetrainPolicy
 from sentiment.errors import ConfigError, StackError
-from sentiment.predictions.journal import Entry
+from sentiment.store.journal import Entry
 from sentiment.retraining.assess import assess, assess_by_hand
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, decide_retraining
 from sentiment.retraining.history import (

@@ -10,7 +10,7 @@ import pytest
 from sentiment.config.dataset import SplitConfig
 from sentiment.config.retrain import FeedbackConfig
 from sentiment.data.clean import clean
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
 from sentiment.retraining.feedback import (
@@ -21,7 +21,7 @@ from sentiment.retraining.feedback import (
     known_texts,
     to_splits,
 )
-from sentiment.retraining.rows import SCHEMA
+from sentiment.store.feedback import SCHEMA
 from tests.code.evaluation_factories import LABELS, make_reviews
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

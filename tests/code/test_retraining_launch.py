@@ -11,7 +11,7 @@ from pipelines.launch import retrain as launch
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig
 from sentiment.errors import DataError, GateError, SentimentError, StackError
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.history import journal_of
 

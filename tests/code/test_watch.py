@@ -15,14 +15,14 @@ from cli.watch import Watch, _alone
 from sentiment.config.load import PROJECT
 from sentiment.config.watch import interval
 from sentiment.errors import ConfigError, SentimentError
-from sentiment.predictions.database import default_database_url
-from sentiment.predictions.journal import Entry, Journal
+from sentiment.store.database import default_database_url
+from sentiment.store.journal import Entry, Journal
 from tests.code.webhook_receiver import Receiver, receiving
 
 # Journal entries as a run leaves them; the program's own arguments end up in its log.
 HEALTHY = """
-from sentiment.predictions.database import default_database_url
-from sentiment.predictions.journal import Entry, Journal
+from sentiment.store.database import default_database_url
+from sentiment.store.journal import Entry, Journal
 journal = Journal(default_database_url(), "reviews")
 journal.record(Entry("decision", "No retraining: healthy.", "3"))
 journal.record(Entry("monitor", "No drift in 9 checks on 1,000 rows.", "3"))

@@ -11,7 +11,7 @@ from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfi
 from sentiment.config.environment import expand
 from sentiment.config.load import validate as validate_config
 from sentiment.data.clean import clean
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split

@@ -15,10 +15,10 @@ import pytest
 from sentiment.config.load import PROJECT
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
-from sentiment.predictions import PredictionRecord
-from sentiment.predictions.database import PredictionDatabase
-from sentiment.predictions.journal import Entry, Journal
-from sentiment.predictions.records import FeedbackRecord
+from sentiment.store import PredictionRecord
+from sentiment.store.database import PredictionDatabase
+from sentiment.store.journal import Entry, Journal
+from sentiment.store.records import FeedbackRecord
 from sentiment.registry import Registry
 from tests.e2e.conftest import Run
 

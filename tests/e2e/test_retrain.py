@@ -15,9 +15,9 @@ from tests.e2e.conftest import Run
 TRAFFIC = """
 from datetime import UTC, datetime, timedelta
 import polars as pl
-from sentiment.predictions import PredictionRecord
-from sentiment.predictions.database import PredictionDatabase, default_database_url
-from sentiment.predictions.records import FeedbackRecord
+from sentiment.store import PredictionRecord
+from sentiment.store.database import PredictionDatabase, default_database_url
+from sentiment.store.records import FeedbackRecord
 from sentiment.predictor import Predictor
 
 rows = pl.read_csv("data/sample/reviews.csv").filter(pl.col("domain") == "service", pl.col("rating") != 3)
@@ -45,7 +45,7 @@ assert database.insert(events) == []
 database.close()
 """
 PAUSE = """
-from sentiment.predictions.database import default_database_url
+from sentiment.store.database import default_database_url
 from sentiment.retraining.history import journal_of, {what}
 with journal_of(default_database_url(), "sentiment") as journal:
     {what}(journal, "a drill", "kim")

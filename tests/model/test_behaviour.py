@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.data.clean import clean
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split

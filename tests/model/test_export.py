@@ -7,7 +7,7 @@ from onnx import numpy_helper
 
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.config.export import ExportConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError, SentimentError
 from sentiment.export import ExportReport, choose_format

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from sentiment.config.linear import LinearConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import DataError, SentimentError
 from sentiment.models.folder import load_classifier

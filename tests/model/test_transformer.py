@@ -16,17 +16,17 @@ from pydantic import ValidationError
 from transformers import BertConfig, BertForSequenceClassification
 
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.models.batches import batches_by_length
-from sentiment.models.checkpoints import last_checkpoint
-from sentiment.models.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
-from sentiment.models.data_parallel import process_count, train_in_processes
-from sentiment.models.distil import training_targets
-from sentiment.models.finetune import freeze, train_transformer
+from sentiment.training.checkpoints import last_checkpoint
+from sentiment.training.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
+from sentiment.training.data_parallel import process_count, train_in_processes
+from sentiment.training.distil import training_targets
+from sentiment.training.transformer import freeze, train_transformer
 from sentiment.models.folder import load_classifier, write_manifest
-from sentiment.models.subwords import ResegmentedTexts
+from sentiment.training.subwords import ResegmentedTexts
 from sentiment.models.tokenised import TokenisedTexts
 from sentiment.models.transformer import TransformerClassifier
 

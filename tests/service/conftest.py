@@ -21,7 +21,7 @@ from sentiment.config.linear import LinearConfig
 from sentiment.config.load import PROJECT, load_config
 from sentiment.config.train import TrainConfig
 from sentiment.data.clean import clean
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews
 from sentiment.data.split import split

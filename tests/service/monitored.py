@@ -7,16 +7,16 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.monitoring.data_quality import DataQuality
 from sentiment.monitoring.drift import DriftReport, DriftTest
 from sentiment.monitoring.findings import monitor_entry
 from sentiment.monitoring.quality import DayQuality, QualityReport
-from sentiment.predictions.caller import SMOKE_TEST_CALLER
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.journal import Entry, Journal
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, predictions, scores
+from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.store.database import make_engine
+from sentiment.store.journal import Entry, Journal
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import feedback, predictions, scores
 
 DAYS = 14
 SWITCH = 10  # on this day version 7 takes over from version 6

@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sentiment.config.deploy import SmokeTestConfig
 from sentiment.data.reviews import Reviews
-from sentiment.deployment import smoke_test
+from sentiment.lifecycle.deployment import smoke_test
 from sentiment.models.folder import load_classifier
-from sentiment.predictions.caller import SMOKE_TEST_CALLER, caller_digest
+from sentiment.store.caller import SMOKE_TEST_CALLER, caller_digest
 from sentiment.predictor import Predictor
 from serving.ids import PredictionIds
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from sentiment.predictions.caller import SMOKE_TEST_CALLER
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, predictions, scores
-from sentiment.retraining.rows import SCHEMA, read_feedback
+from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import feedback, predictions, scores
+from sentiment.store.feedback import SCHEMA, read_feedback
 from tests.service.postgres_server import PostgresServer
 
 DAY = datetime(2026, 1, 5, 12, tzinfo=UTC)

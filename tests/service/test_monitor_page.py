@@ -13,8 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from sentiment.predictions.history import History
-from sentiment.predictions.journal import Entry, Journal
+from sentiment.store.history import History
+from sentiment.store.journal import Entry, Journal
 from serving.monitoring import Monitoring
 from tests.service.conftest import RunningServer, StartServer
 from tests.service.monitored import DAYS, HOSTILE, SWITCH, fill

@@ -19,10 +19,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select
 
 from sentiment.config.load import PROJECT
-from sentiment.predictions import PredictionLog, PredictionRecord
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, metadata, predictions, scores
+from sentiment.store import PredictionLog, PredictionRecord
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import feedback, metadata, predictions, scores
 from tests.service.postgres_server import PostgresServer
 
 NOW = datetime.now(UTC)
@@ -32,7 +32,7 @@ WORKER = """
 import resource, sys, time, uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from sentiment.predictions import PredictionLog, PredictionRecord
+from sentiment.store import PredictionLog, PredictionRecord
 
 url, spool, rows, pause, queue_size, file_bytes = sys.argv[1:]
 if int(file_bytes):
@@ -324,7 +324,7 @@ def test_an_outage_loses_and_doubles_nothing(
     assert feedback_in(postgres_url) == [(put[0].id, "negative")]
     assert (log.dropped, log.quarantined) == (0, 0)
     assert slowest < 1
-    ours = [each.getMessage() for each in caplog.records if each.name == "sentiment.predictions.log"]
+    ours = [each.getMessage() for each in caplog.records if each.name == "sentiment.store.log"]
     assert len(ours) == 2, ours
 
 

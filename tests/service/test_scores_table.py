@@ -21,13 +21,13 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import PROJECT
 from sentiment.errors import StackError
 from sentiment.models.base import Probabilities
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.tables import scores
+from sentiment.store.database import make_engine
+from sentiment.store.tables import scores
 from sentiment.scoring import score as scoring
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import score_shard
 from sentiment.scoring.snapshot import take_snapshot
-from sentiment.scoring.store import ScoreStore
+from sentiment.store.scores import ScoreStore
 from sentiment.scoring.target import Target
 from tests.service.postgres_server import PostgresServer
 

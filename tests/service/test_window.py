@@ -11,10 +11,10 @@ from sqlalchemy import insert
 
 from sentiment.errors import StackError
 from sentiment.monitoring.window import LABELLED_SCHEMA, TRAFFIC_SCHEMA, read_labelled, read_window
-from sentiment.predictions.caller import SMOKE_TEST_CALLER
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, predictions, scores
+from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import feedback, predictions, scores
 from tests.service.postgres_server import PostgresServer
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

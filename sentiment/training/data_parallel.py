@@ -19,12 +19,12 @@ import torch
 
 from sentiment.config.load import PROJECT
 from sentiment.config.transformer import TransformerConfig
-from sentiment.data.normalise import TextNormaliser
-from sentiment.data.pii import mask
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError, SentimentError
-from sentiment.models.checkpoints import last_checkpoint
-from sentiment.models.finetune import STAGES, Log, fit
+from sentiment.training.checkpoints import last_checkpoint
+from sentiment.training.transformer import STAGES, Log, fit
 from sentiment.models.folder import load_classifier
 from sentiment.models.transformer import TransformerClassifier
 
@@ -94,7 +94,7 @@ def _run(folder: Path, count: int, log: Log) -> None:
     }
     with (folder / OUTPUT).open("wb") as output:
         process = subprocess.Popen(
-            [*command, "-m", "sentiment.models.data_parallel", str(folder)],
+            [*command, "-m", "sentiment.training.data_parallel", str(folder)],
             stdin=subprocess.PIPE,  # ends with this process, however that ends: see `_exit_with_the_parent`
             stdout=output,
             stderr=subprocess.STDOUT,

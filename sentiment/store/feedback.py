@@ -7,10 +7,10 @@ import polars as pl
 from sqlalchemy import Select, func, select
 
 from sentiment.monitoring.window import read_labelled
-from sentiment.predictions.caller import SMOKE_TEST_CALLER
-from sentiment.predictions.database import database_errors, make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import feedback, predictions, scores
+from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.store.database import database_errors, make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import feedback, predictions, scores
 
 TIME = pl.Datetime("us", "UTC")
 # A row a label. `text` and what follows are null when the prediction is not there (any more). `coverage` is the share

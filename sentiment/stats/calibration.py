@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from sentiment.evaluation.bootstrap import Metric, wilson
+from sentiment.stats.bootstrap import Metric, wilson
 from sentiment.models.base import Probabilities
 
 

@@ -28,10 +28,10 @@ from pathlib import Path
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import ConfigError
-from sentiment.predictions.database import PredictionDatabase
-from sentiment.predictions.records import (
+from sentiment.store.database import PredictionDatabase
+from sentiment.store.records import (
     Event,
     FeedbackRecord,
     PredictionRecord,
@@ -40,7 +40,7 @@ from sentiment.predictions.records import (
     storable,
     to_line,
 )
-from sentiment.predictions.spool import Spool
+from sentiment.store.spool import Spool
 
 GATHER_SECONDS = 0.05
 WRITE_SECONDS = 0.2

@@ -14,11 +14,11 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, String, Text, cast, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from sentiment.data.pii import mask
+from sentiment.text.pii import mask
 from sentiment.errors import StackError
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import scores
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import scores
 from sentiment.scoring.target import Target
 
 COLUMNS = tuple(column.name for column in scores.columns)

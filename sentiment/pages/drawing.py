@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.text import Text
 
 from sentiment.errors import SentimentError
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 
 BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#7A7A7A", "#222222"
 WIDTH_INCHES = 6.4

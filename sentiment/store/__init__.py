@@ -1,6 +1,6 @@
 """The prediction log: what was predicted, for which text, by which model version, and what people said about it."""
 
-from sentiment.predictions.log import PredictionLog
-from sentiment.predictions.records import HourCount, PredictionRecord, Role, Summary
+from sentiment.store.log import PredictionLog
+from sentiment.store.records import HourCount, PredictionRecord, Role, Summary
 
 __all__ = ["HourCount", "PredictionLog", "PredictionRecord", "Role", "Summary"]

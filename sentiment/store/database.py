@@ -34,9 +34,9 @@ from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyE
 
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import home
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.records import Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
-from sentiment.predictions.tables import feedback, predictions, scores
+from sentiment.store.migrations import upgrade
+from sentiment.store.records import Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
+from sentiment.store.tables import feedback, predictions, scores
 
 DATABASE_VARIABLE = "SENTIMENT_DATABASE_URL"
 SECONDS_TO_CONNECT = 3

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import polars as pl
 
-from sentiment.data.rows import BATCH
+from sentiment.text.rows import BATCH
 
 
 def fractions(texts: pl.Series, salt: str) -> pl.Series:

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Select, Table, and_, extract, func, or_, select
 
-from sentiment.predictions.caller import SMOKE_TEST_CALLER
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.journal import Entry, Journal, Kind
-from sentiment.predictions.tables import feedback, predictions, scores
+from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.store.database import make_engine
+from sentiment.store.journal import Entry, Journal, Kind
+from sentiment.store.tables import feedback, predictions, scores
 
 Step = Literal["hour", "day"]
 Origin = Literal["endpoint", "batch"]

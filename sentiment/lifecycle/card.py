@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sentiment.data.reviews import Reviews
-from sentiment.evaluation.bootstrap import Metric
+from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from sentiment.config.linear import LinearConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.models.base import Probabilities
 from sentiment.models.linear import train_linear

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.load import PROJECT
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.data.sources import without_query
-from sentiment.evaluation.card import CardContext, SplitCounts, model_card
+from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.models.base import TextClassifier

@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import insert, select
 
-from sentiment.predictions.database import make_engine
-from sentiment.predictions.migrations import upgrade
-from sentiment.predictions.tables import events
+from sentiment.store.database import make_engine
+from sentiment.store.migrations import upgrade
+from sentiment.store.tables import events
 
 Kind = Literal["score", "monitor", "decision", "alert", "promotion", "rollback", "deployment", "paused", "resumed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -6,7 +6,7 @@ from functools import partial
 
 from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
-from sentiment.data.normalise import TextNormaliser
+from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.home import home
 from sentiment.models.base import TextClassifier
@@ -26,8 +26,8 @@ def train_classifier(
         from sentiment.models.linear import train_linear
 
         return train_linear(config, train, validation, normaliser=normaliser, seed=seed)
-    from sentiment.models.data_parallel import process_count, train_in_processes
-    from sentiment.models.finetune import train_transformer
+    from sentiment.training.data_parallel import process_count, train_in_processes
+    from sentiment.training.transformer import train_transformer
 
     # Keyed by everything that decides the result, so that a killed run finds its own checkpoints and no other's.
     parts = (config.model_dump_json(), normaliser.model_dump_json(), train.digest(), validation.digest(), str(seed))

@@ -10,11 +10,11 @@ import httpx
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sentiment import html
+from sentiment.pages import html
 from sentiment.config.deploy import SmokeTestConfig
 from sentiment.errors import SentimentError, StackError
 from sentiment.models.base import TextClassifier
-from sentiment.predictions.caller import SMOKE_TEST_KEY
+from sentiment.store.caller import SMOKE_TEST_KEY
 from sentiment.registry import Registry
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
