@@ -21,9 +21,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.train import TrainConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews
+from sentiment.text.normalise import TextNormaliser
 from sentiment.training.data_parallel import train_in_processes
 from sentiment.training.transformer import train_transformer
 

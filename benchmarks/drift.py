@@ -33,16 +33,16 @@ from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.load import load_config
 from sentiment.config.quality import QualityConfig
-from sentiment.text.normalise import TextNormaliser
-from sentiment.text.pii import mask_series
 from sentiment.data.read import read
 from sentiment.data.reviews import COLUMNS, Reviews, Splits
-from sentiment.stats.bootstrap import wilson
 from sentiment.models.base import TextClassifier
-from sentiment.models.linear import train_linear
 from sentiment.monitoring.drift import AUC, AUC_OF_GUESSING, DriftReport, detect_drift
 from sentiment.monitoring.quality import measure_quality
 from sentiment.monitoring.reference import Reference
+from sentiment.stats.bootstrap import wilson
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
+from sentiment.training.linear import train_linear
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = ("negative", "positive")

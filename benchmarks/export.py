@@ -23,14 +23,14 @@ from transformer import rows  # the module beside this one
 from sentiment.config.export import ExportConfig
 from sentiment.config.load import load_config
 from sentiment.config.transformer import TransformerConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.export import choose_format
 from sentiment.export.formats import to_int8, to_onnx
-from sentiment.training.compact import train_tokenizer
-from sentiment.training.transformer import train_transformer
 from sentiment.models.folder import load_classifier
 from sentiment.models.transformer import TransformerClassifier
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.compact import train_tokenizer
+from sentiment.training.transformer import train_transformer
 
 ROOT = Path(__file__).resolve().parent.parent
 PADDED_TOKENS = 128

@@ -25,9 +25,9 @@ CHILDREN = ("sentiment-ops", "pandas apply")
 def ingest_with_sentiment_ops(data: Path) -> int:
     from sentiment.config.dataset import DatasetConfig, ValidationConfig
     from sentiment.data.clean import clean
-    from sentiment.text.normalise import TextNormaliser
     from sentiment.data.read import read
     from sentiment.data.validate import validate
+    from sentiment.text.normalise import TextNormaliser
 
     config = DatasetConfig(
         name="naver",

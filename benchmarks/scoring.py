@@ -55,10 +55,10 @@ def train(file: Path, folder: Path) -> Path:
     from sentiment.config.dataset import DatasetConfig, SplitConfig
     from sentiment.config.linear import LinearConfig
     from sentiment.data.clean import clean
-    from sentiment.text.normalise import TextNormaliser
     from sentiment.data.read import read
     from sentiment.data.split import split
-    from sentiment.models.linear import train_linear
+    from sentiment.text.normalise import TextNormaliser
+    from sentiment.training.linear import train_linear
 
     names = {"0": "negative", "1": "positive"}
     dataset = DatasetConfig(

@@ -127,9 +127,9 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
         import polars as pl
 
         from sentiment.config.linear import LinearConfig
-        from sentiment.text.normalise import TextNormaliser
         from sentiment.data.reviews import COLUMNS, Reviews
-        from sentiment.models.linear import train_linear
+        from sentiment.text.normalise import TextNormaliser
+        from sentiment.training.linear import train_linear
 
         labels = [index % 2 for index in range(len(texts))]
         frame = pl.DataFrame({"id": [str(i) for i in range(len(texts))], "text": texts, "label": labels})
@@ -142,10 +142,10 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
     import torch
     import transformers
 
-    from sentiment.text.normalise import TextNormaliser
     from sentiment.export.formats import to_int8, to_onnx
-    from sentiment.training.compact import train_tokenizer
     from sentiment.models.transformer import TransformerClassifier
+    from sentiment.text.normalise import TextNormaliser
+    from sentiment.training.compact import train_tokenizer
 
     layers, width, vocabulary = SHAPES[shape]
     tokenizer = train_tokenizer(texts, vocabulary, PADDED_TOKENS)

@@ -81,10 +81,10 @@ def sample_model(folder: Path) -> Path:
     from sentiment.config.load import load_config
     from sentiment.config.train import TrainConfig
     from sentiment.data.clean import clean
-    from sentiment.text.normalise import TextNormaliser
     from sentiment.data.read import read
     from sentiment.data.split import split
-    from sentiment.models.linear import train_linear
+    from sentiment.text.normalise import TextNormaliser
+    from sentiment.training.linear import train_linear
 
     config = load_config(Path("configs/train.yaml"), TrainConfig)
     normaliser = TextNormaliser()

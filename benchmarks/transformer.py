@@ -34,10 +34,10 @@ from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.load import load_config
 from sentiment.config.transformer import TransformerConfig
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.data.split import split
+from sentiment.text.normalise import TextNormaliser
 from sentiment.training.transformer import bfloat16_pays, train_transformer
 
 Predict = Callable[[Sequence[str]], NDArray[np.integer]]

@@ -34,8 +34,6 @@ from sentiment.config.linear import LinearConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainPolicy
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
-from sentiment.text.pii import mask_series
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.data.split import split
@@ -43,17 +41,19 @@ from sentiment.evaluation.compare import compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import MAJORITY, GateDecision, decide
-from sentiment.stats.metrics import count_cells, hard_metrics
 from sentiment.models.base import TextClassifier
-from sentiment.models.linear import train_linear
-from sentiment.models.majority import MajorityClassifier
 from sentiment.monitoring.drift import detect_drift
 from sentiment.monitoring.quality import measure_quality
 from sentiment.monitoring.reference import Reference
-from sentiment.store.journal import Entry
 from sentiment.retraining.decision import STARTED, LabelCounts, RetrainDecision, decide_retraining
 from sentiment.retraining.feedback import add_feedback, check_feedback, to_splits
+from sentiment.stats.metrics import count_cells, hard_metrics
 from sentiment.store.feedback import SCHEMA
+from sentiment.store.journal import Entry
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
+from sentiment.training.linear import train_linear
+from sentiment.training.majority import train_majority
 
 FIRST_MONTH, LAST_MONTH = datetime(2009, 1, 1), datetime(2015, 7, 1)
 MEASURED_ROWS, LABELLED_ROWS = 2000, 1000
@@ -181,7 +181,7 @@ def feedback_of(window: pl.DataFrame) -> pl.DataFrame:
 
 def judged(candidate: TextClassifier, champion: TextClassifier, splits: Splits) -> tuple[GateDecision, Evaluation]:
     """The gate on both, scored on the same test rows."""
-    majority = MajorityClassifier.fit(splits.train, normaliser=NORMALISER)
+    majority = train_majority(splits.train, normaliser=NORMALISER)
     new, old, baseline = (
         evaluation_of(each, splits.test, name)
         for each, name in ((candidate, "candidate"), (champion, "champion"), (majority, MAJORITY))

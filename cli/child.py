@@ -8,9 +8,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sentiment.config.load import PROJECT
-from sentiment.text.pii import mask
 from sentiment.errors import GateError
+from sentiment.home import PROJECT
+from sentiment.text.pii import mask
 
 ERROR = "error: "
 FIX = "fix: "

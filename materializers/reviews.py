@@ -11,8 +11,8 @@ from zenml.enums import ArtifactType, VisualizationType
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 
-from sentiment.pages import html
 from sentiment.data.reviews import Reviews, Splits
+from sentiment.pages import html
 
 
 class _ParquetMaterializer(BaseMaterializer):

@@ -17,8 +17,8 @@ from zenml.enums import ExecutionStatus
 from zenml.models import PipelineRunResponse, StepRunResponse
 
 from sentiment import errors
-from sentiment.text.pii import mask
 from sentiment.errors import SentimentError
+from sentiment.text.pii import mask
 from steps.names import SUMMARY
 
 POLL_SECONDS = 1.0

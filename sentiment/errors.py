@@ -1,5 +1,7 @@
 """The errors a user can cause or mend: one sentence of cause, one of fix, and the exit code a scheduler sees."""
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -36,3 +38,10 @@ class DataError(SentimentError):
     """A source cannot be read, or its rows do not meet the validation gate."""
 
     exit_code = 5
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """One sentence that helps with a wrong name: the closest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {', '.join(names)}."

@@ -1,8 +1,9 @@
-"""SENTIMENT_HOME: the one folder for everything the project keeps on this machine."""
+"""Where the project is, and SENTIMENT_HOME: the one folder for everything it keeps on this machine."""
 
 import os
 from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENT_VARIABLE = "SENTIMENT_HOME"
 
 

@@ -3,16 +3,14 @@
 from abc import abstractmethod
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict
+from sentiment.frozen import Frozen
 
 
-class Report(BaseModel):
+class Report(Frozen):
     """A result people look at. Subclasses add fields and say how they are shown.
 
     Everything a report holds is safe to show: personal data is masked before it gets here.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @abstractmethod
     def to_html(self) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, TypedDict, TypeVar
 
 from alembic.util.exc import CommandError
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, FiniteFloat, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from sentiment.store.history import History, Origin, Step
@@ -30,11 +30,7 @@ FRESH_SECONDS: Final = 3.0
 logger = logging.getLogger(__name__)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-
-class QualityDay(_Part):
+class QualityDay(BaseModel):
     """One model version on one day (UTC), as monitoring measured it last.
 
     `accuracy` with its 95% interval needs labels that are a fair sample; `estimate` is expected from the confidence.
@@ -50,7 +46,7 @@ class QualityDay(_Part):
     rows: int
 
 
-class AnswersDay(_Part):
+class AnswersDay(BaseModel):
     """What people said about the answers of a day: no fair sample, since who is content says nothing."""
 
     day: date
@@ -59,7 +55,7 @@ class AnswersDay(_Part):
     corrected: int
 
 
-class DriftEffect(_Part):
+class DriftEffect(BaseModel):
     """One property of the traffic: drifted when `effect` is over `threshold`."""
 
     name: str
@@ -69,7 +65,7 @@ class DriftEffect(_Part):
     drifted: bool
 
 
-class DriftCheck(_Part):
+class DriftCheck(BaseModel):
     """One run of monitoring."""
 
     time: datetime
@@ -78,7 +74,7 @@ class DriftCheck(_Part):
     effects: list[DriftEffect]
 
 
-class Traffic(_Part):
+class Traffic(BaseModel):
     """Rows of the hour or day that begins at `time` (UTC)."""
 
     time: datetime
@@ -88,7 +84,7 @@ class Traffic(_Part):
     rows: int
 
 
-class Alert(_Part):
+class Alert(BaseModel):
     """What people were told, and whether it reached them."""
 
     time: datetime
@@ -98,7 +94,7 @@ class Alert(_Part):
     message: str
 
 
-class Decision(_Part):
+class Decision(BaseModel):
     """To retrain or not to; `event` tells decisions, starts and outcomes apart."""
 
     time: datetime
@@ -108,7 +104,7 @@ class Decision(_Part):
     summary: str
 
 
-class Change(_Part):
+class Change(BaseModel):
     """Another version became champion, or was put behind the endpoint."""
 
     time: datetime
@@ -117,7 +113,7 @@ class Change(_Part):
     summary: str
 
 
-class MonitoringReport(_Part):
+class MonitoringReport(BaseModel):
     """The period since `since`. With `complete` false the database could not be asked, and the rest is empty.
 
     `checked` is when monitoring ran last, `status` what it found; "unknown" before its first run. While `paused`,
@@ -204,19 +200,19 @@ def _report(history: History, model_name: str, model_version: str, since: dateti
     )
 
 
-class _Drift(_Part):
+class _Drift(BaseModel):
     status: str
     effects: dict[str, "_Effect"]
 
 
-class _Effect(_Part):
+class _Effect(BaseModel):
     title: str
     effect: FiniteFloat
     threshold: FiniteFloat
     drifted: bool
 
 
-class _Day(_Part):
+class _Day(BaseModel):
     day: date
     model_version: str
     accuracy: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None
@@ -225,25 +221,25 @@ class _Day(_Part):
     rows: int
 
 
-class _Quality(_Part):
+class _Quality(BaseModel):
     status: str
     days: list[_Day]
 
 
-class _Run(_Part):
+class _Run(BaseModel):
     """What monitoring leaves in the journal: `sentiment.monitoring.findings`, which a served model does not carry."""
 
     drift: _Drift
     quality: _Quality
 
 
-class _Alert(_Part):
+class _Alert(BaseModel):
     alert_kind: str
     outcome: str
     message: str
 
 
-class _Decision(_Part):
+class _Decision(BaseModel):
     event: str
     reason: str
 

@@ -13,10 +13,6 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Response(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-
 class PredictRequest(_Request):
     """One text."""
 
@@ -47,7 +43,7 @@ class Requests:
         self.feedback = FeedbackRequest
 
 
-class Prediction(_Response):
+class Prediction(BaseModel):
     """The most probable label and the probability of every label."""
 
     prediction_id: str
@@ -57,27 +53,27 @@ class Prediction(_Response):
     model_version: str
 
 
-class PredictionList(_Response):
+class PredictionList(BaseModel):
     """One prediction per text, in order."""
 
     predictions: list[Prediction]
 
 
-class FeedbackAccepted(_Response):
+class FeedbackAccepted(BaseModel):
     """The feedback was noted."""
 
     prediction_id: str
     label: str
 
 
-class WordWeight(_Response):
+class WordWeight(BaseModel):
     """A word and what it adds to the log-odds of the predicted label."""
 
     word: str
     weight: float
 
 
-class Explanation(_Response):
+class Explanation(BaseModel):
     """Which words pushed the prediction there, in the order of the text."""
 
     prediction: str
@@ -85,7 +81,7 @@ class Explanation(_Response):
     words: list[WordWeight]
 
 
-class Model(_Response):
+class Model(BaseModel):
     """What is served: version, evidence, labels, normaliser."""
 
     model_name: str
@@ -101,7 +97,7 @@ class Model(_Response):
     limits: dict[str, int]
 
 
-class RecentPrediction(_Response):
+class RecentPrediction(BaseModel):
     """A row of the prediction log; its text is masked."""
 
     prediction_id: str
@@ -113,13 +109,13 @@ class RecentPrediction(_Response):
     role: Role
 
 
-class RecentPredictions(_Response):
+class RecentPredictions(BaseModel):
     """The newest first."""
 
     predictions: list[RecentPrediction]
 
 
-class SideOfTraffic(_Response):
+class SideOfTraffic(BaseModel):
     """One model's last requests."""
 
     version: str
@@ -130,7 +126,7 @@ class SideOfTraffic(_Response):
     labels: dict[str, int]
 
 
-class TrafficReport(_Response):
+class TrafficReport(BaseModel):
     """Champion against candidate over the last requests of each; `agreement` is known in shadow mode only."""
 
     mode: Literal["off", "shadow", "canary"]

@@ -22,8 +22,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sentiment.errors import SentimentError
-from sentiment.models.base import Model, Probabilities, TextClassifier
+from sentiment.models.base import Model, TextClassifier
 from sentiment.models.folder import folder_digest, load_classifier
+from sentiment.stats.metrics import Probabilities
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
 from serving.remote import RemoteModel
@@ -42,7 +43,7 @@ State = Literal["off", "shadowing", "live", "fallen_back"]
 class Served(BaseModel):
     """`served.json`, beside the model folder: what the deploy pipeline knew about this version."""
 
-    model_config = ConfigDict(protected_namespaces=(), extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     model_name: str = "sentiment"
     version: str = "unknown"

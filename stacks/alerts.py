@@ -25,10 +25,10 @@ from zenml.client import Client
 from zenml.enums import StackComponentType
 
 from sentiment.config.stack import StackConfig
-from sentiment.text.pii import mask
 from sentiment.errors import SentimentError
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry, Journal
+from sentiment.text.pii import mask
 from stacks.flavors import import_from_project, known_flavors, validated
 
 AlertKind = Literal["drift", "quality_drop", "gate_refused", "failed_run", "new_champion"]

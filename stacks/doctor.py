@@ -13,10 +13,9 @@ from zenml.enums import StackComponentType
 from zenml.integrations.registry import integration_registry
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
-from sentiment.config.load import PROJECT, nearest
 from sentiment.config.stack import Component, StackConfig
-from sentiment.errors import ConfigError, StackError
-from sentiment.home import home
+from sentiment.errors import ConfigError, StackError, nearest
+from sentiment.home import PROJECT, home
 from stacks.catalogue import load_stack, required_variables
 from stacks.finding import Finding
 from stacks.flavors import import_from_project, known_flavors, validated

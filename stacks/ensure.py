@@ -18,9 +18,8 @@ from zenml.models import ComponentResponse
 from zenml.stack import Flavor
 from zenml.utils.io_utils import get_global_config_directory
 
-from sentiment.config.load import nearest
 from sentiment.config.stack import Component, StackConfig
-from sentiment.errors import ConfigError, StackError
+from sentiment.errors import ConfigError, StackError, nearest
 from sentiment.registry.tracking import EXPERIMENT, connect, ensure_experiment
 from stacks.flavors import CUSTOM_FLAVORS, import_from_project, validated
 from stacks.secrets import ensure_secrets, require_secrets

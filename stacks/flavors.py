@@ -8,9 +8,9 @@ from zenml.stack.flavor import Flavor
 from zenml.stack.flavor_registry import FlavorRegistry
 from zenml.utils.source_utils import load, set_custom_source_root
 
-from sentiment.config.load import PROJECT, nearest
 from sentiment.config.stack import Component
-from sentiment.errors import ConfigError
+from sentiment.errors import ConfigError, nearest
+from sentiment.home import PROJECT
 
 # (component type, flavor) -> the source of the flavor class
 CUSTOM_FLAVORS = {

@@ -22,10 +22,9 @@ from zenml.config.retry_config import StepRetryConfig
 from zenml.enums import StackComponentType
 from zenml.stack import StackComponentConfig
 
-from sentiment.config.load import nearest
 from sentiment.config.stack import StackConfig, StepSettings
 from sentiment.config.train import StepOptions
-from sentiment.errors import ConfigError
+from sentiment.errors import ConfigError, nearest
 from stacks.flavors import known_flavors
 from stacks.resources import IGNORED_BY, KUBERNETES, pod_resources
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import mlflow
 
-from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.registry import Registry
+from sentiment.stats.bootstrap import Metric
 
 
 def registry(model_name: str) -> Registry:

@@ -9,8 +9,8 @@ from pipelines.deploy import deploy, step_names
 from pipelines.launch.common import OnStep, launching, record, registry_of, report_of
 from sentiment.config.deploy import DeployConfig
 from sentiment.lifecycle.deployment import Deployment
-from sentiment.store.journal import Entry
 from sentiment.registry import Registry
+from sentiment.store.journal import Entry
 from stacks.model_control_plane import mirror
 from stacks.model_deployer import active_deployer
 from steps.names import DEPLOYMENT

@@ -12,15 +12,15 @@ from pipelines.retrain import retrain, step_names
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.stack import StackConfig
 from sentiment.data.read import source_digest
-from sentiment.lifecycle.deployment import Deployment
 from sentiment.errors import GateError, SentimentError
-from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry
+from sentiment.lifecycle.deployment import Deployment
 from sentiment.registry import Registry
 from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
 from sentiment.retraining.history import Outcome, journal_of, record_outcome, record_start
+from sentiment.store.database import default_database_url
+from sentiment.store.journal import Entry
 from stacks.catalogue import load_stack
 from stacks.model_control_plane import mirror
 from steps.names import FEEDBACK_REPORT

@@ -13,8 +13,8 @@ from pipelines.train import train
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import TrainConfig
 from sentiment.evaluation.gate import GateDecision
-from sentiment.store.journal import Entry
 from sentiment.lifecycle.registration import Registration
+from sentiment.store.journal import Entry
 from stacks.alerts import AlertKind, send_alert
 from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
 

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 _DATABASE = "database://"
 _VARIABLE = re.compile(rf"{_DATABASE}[A-Za-z_][A-Za-z0-9_]*")
 
 
-class DatasetConfig(Config):
+class DatasetConfig(Frozen):
     """One dataset: files, their columns and what their values mean.
 
     A path is a file, a folder, a glob, an http(s) URL or `hf://owner/name[/config][@revision]`; a relative path is
@@ -100,7 +100,7 @@ class DatasetConfig(Config):
         return self
 
 
-class SplitConfig(Config):
+class SplitConfig(Frozen):
     """How rows without a given split are divided.
 
     A validation or test set that the dataset gives is kept as it is; the method carves the missing ones from train.
@@ -120,7 +120,7 @@ class SplitConfig(Config):
         return self
 
 
-class ValidationConfig(Config):
+class ValidationConfig(Frozen):
     """What a dataset must satisfy before anything is trained on it. Shares are of the rows read."""
 
     max_empty_share: float = Field(default=0.05, ge=0, le=1)

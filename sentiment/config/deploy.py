@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sentiment.frozen import Config
 from sentiment.config.export import ExportConfig
+from sentiment.frozen import Frozen
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -17,7 +17,7 @@ def _off(value: Any) -> Any:
 Mode = Annotated[Literal["off", "shadow", "canary"], BeforeValidator(_off)]
 
 
-class TrafficConfig(Config):
+class TrafficConfig(Frozen):
     """What another version does beside the champion.
 
     `shadow`: it is scored on the side and logged. `canary`: it answers `share` of the callers. `version` is which one;
@@ -29,7 +29,7 @@ class TrafficConfig(Config):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
-class SmokeTestConfig(Config):
+class SmokeTestConfig(Frozen):
     """Texts the new version must answer as the Python API does before it is published.
 
     `tolerance` is for every probability: batches are padded differently in the server.
@@ -40,7 +40,7 @@ class SmokeTestConfig(Config):
     timeout_seconds: Positive = 10
 
 
-class DeployConfig(Config):
+class DeployConfig(Frozen):
     """Everything `python run.py --pipeline deploy` can be told; see configs/deploy.yaml.
 
     `port` and `start_seconds` overrule the stack's model deployer.

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 Distance = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ReferenceConfig(Config):
+class ReferenceConfig(Frozen):
     """The profile of validation and test rows that monitoring compares with.
 
     `rows`: sampled texts it keeps, fewer where texts are long: the whole profile stays under 1 MB.
@@ -19,7 +19,7 @@ class ReferenceConfig(Config):
     rows: int = Field(default=2000, ge=100, le=5000)
 
 
-class DriftConfig(Config):
+class DriftConfig(Frozen):
     """When the texts or predictions of a window count as drifted from the reference.
 
     `window_rows`: the newest rows that are compared, so that the verdict does not depend on traffic. `min_rows`: with

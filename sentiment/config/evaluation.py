@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class EvaluationConfig(Config):
+class EvaluationConfig(Frozen):
     """How a classifier is measured.
 
     `resamples`: bootstrap resamples behind every interval. `min_slice_rows`: a smaller slice is shown but not judged.
@@ -35,7 +35,7 @@ class EvaluationConfig(Config):
         return edges
 
 
-class GateConfig(Config):
+class GateConfig(Frozen):
     """What a candidate must show before it is promoted.
 
     `register_threshold`: floor on the macro-F1. `max_ece`: ceiling on the expected calibration error.

@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from sentiment.frozen import Config
 from sentiment.config.evaluation import EvaluationConfig, Share
+from sentiment.frozen import Frozen
 
 
-class ExportConfig(Config):
+class ExportConfig(Frozen):
     """What a format must show, against the classifier it was made from, to be served in its place.
 
     `min_agreement`: floor on the share of texts that get the same label. `max_macro_f1_loss`: what the macro-F1 may

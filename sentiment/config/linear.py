@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 
-class LinearConfig(Config):
+class LinearConfig(Frozen):
     """Character n-gram TF-IDF and a linear SVM with Naive Bayes feature scaling (see `sentiment.models.linear`).
 
     N-grams have 1 to `max_ngram` characters and stand in at least `min_df` training texts. `c` is the SVM's inverse

@@ -6,7 +6,6 @@ each of `candidates` and `baseline` by configs/models/NAME.yaml; `train` and `de
 environment.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sentiment.frozen import Config
 from sentiment.config.environment import expand
-from sentiment.errors import ConfigError
+from sentiment.errors import ConfigError, nearest
+from sentiment.frozen import Frozen
+from sentiment.home import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / "configs"
 # What a dataset file says of the very file it names, and what is not true of another one put in its place.
 FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before", "query")
@@ -29,7 +28,7 @@ REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models
 # Keys whose value may be the path of another pipeline's config file.
 CONFIG_FILES = ("train", "deployment", "retrain")
 
-ConfigT = TypeVar("ConfigT", bound=Config)
+ConfigT = TypeVar("ConfigT", bound=Frozen)
 
 
 def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ()) -> ConfigT:
@@ -74,13 +73,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of keys, not a {type(content).__name__}.")
     return content
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """One sentence that helps with a wrong name: the closest valid one, or all of them."""
-    names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {', '.join(names)}."
 
 
 def _read_config(path: Path) -> dict[str, Any]:

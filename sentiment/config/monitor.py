@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.frozen import Config
 from sentiment.config.drift import DriftConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import RetrainConfig
+from sentiment.frozen import Frozen
 
 
-class MonitorConfig(Config):
+class MonitorConfig(Frozen):
     """Everything `python run.py --pipeline monitor` can be told; see configs/monitor.yaml.
 
     `retrain`: its policy makes the decision, and `--act` runs it; the model it retrains is the one that is monitored.

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 
-class QualityConfig(Config):
+class QualityConfig(Frozen):
     """How labels that arrive later are judged.
 
     The verdict is on the newest `rows` labels of the champion: a fixed number, so that it does not depend on traffic.

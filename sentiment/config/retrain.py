@@ -4,15 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.frozen import Config
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
+from sentiment.frozen import Frozen
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Trigger = Literal["quality_drop", "drift", "new_labels"]
 
 
-class RetrainPolicy(Config):
+class RetrainPolicy(Frozen):
     """When to retrain. All labels are those left after the checks of feedback, since the last retraining that ended.
 
     `reasons`: what may lead to a retraining. `min_new_labels`: fewer teach too little, whatever the reason.
@@ -28,7 +28,7 @@ class RetrainPolicy(Config):
     budget_days: Annotated[int, Field(ge=1, le=90)] = 30
 
 
-class FeedbackConfig(Config):
+class FeedbackConfig(Frozen):
     """Which labels from users may become training rows; see `sentiment.retraining.feedback`.
 
     `max_rows`: the newest labels that are looked at. A caller is the digest of the header X-Caller-Key.
@@ -58,7 +58,7 @@ class FeedbackConfig(Config):
     random_sources: tuple[str, ...] = ()
 
 
-class RetrainConfig(Config):
+class RetrainConfig(Frozen):
     """Everything `python run.py --pipeline retrain` can be told; see configs/retrain.yaml.
 
     `train`: how the candidate is trained and judged, and on which reviews besides the feedback. `deploy`: deploy a new

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from sentiment.frozen import Config
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.export import ExportConfig
+from sentiment.frozen import Frozen
 
 
 def _as_text(value: Any) -> Any:
@@ -22,7 +22,7 @@ BatchName = Annotated[
 ]
 
 
-class ScoreConfig(Config):
+class ScoreConfig(Frozen):
     """Everything `python run.py --pipeline score` can be told; see configs/score.yaml.
 
     `batch` names the rows in the table; null makes a name of the dataset's name and of the digest of what it points

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints, model_validator
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 # The name of an environment variable that holds a secret; one that ends in "?" may be unset.
 SecretVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\??$")]
@@ -17,7 +17,7 @@ def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in cleaned.items() if value not in ("", {})}
 
 
-class Component(Config):
+class Component(Frozen):
     """One stack component: a flavor and its configuration.
 
     `name` is `<stack>-<flavor>` unless given. `when` names an environment variable: without it the stack is made
@@ -30,7 +30,7 @@ class Component(Config):
     when: str | None = None
 
 
-class Requirements(Config):
+class Requirements(Frozen):
     """What `doctor` looks for besides the components: importable modules, environment variables that must be set, and
     whether ZenML must be connected to a server (pods cannot reach a database on this machine).
     """
@@ -40,7 +40,7 @@ class Requirements(Config):
     zenml_server: bool = False
 
 
-class ResourcesConfig(Config):
+class ResourcesConfig(Frozen):
     """What a step asks for. Memory is a number with its unit: 512MB, 16GB, 2GiB."""
 
     cpu_count: PositiveFloat | None = None
@@ -48,7 +48,7 @@ class ResourcesConfig(Config):
     memory: Annotated[str, Field(pattern=r"^[0-9]+[KMGTP]i?B$")] | None = None
 
 
-class RetryConfig(Config):
+class RetryConfig(Frozen):
     """How a failed step is tried again: first after `delay` seconds, then each time after `backoff` times as many."""
 
     max_retries: Annotated[int, Field(ge=1, le=10)]
@@ -56,7 +56,7 @@ class RetryConfig(Config):
     backoff: Annotated[int, Field(ge=1)] = 1
 
 
-class StepSettings(Config):
+class StepSettings(Frozen):
     """How a step is run.
 
     `image` is a ready image: nothing is built on it, the code reaches it through the artifact store. `orchestrator`
@@ -79,7 +79,7 @@ class RunSettings(StepSettings):
     steps: dict[str, StepSettings] = Field(default_factory=dict)
 
 
-class StackConfig(Config):
+class StackConfig(Frozen):
     """A file of configs/stacks/. The keys of `components` are ZenML's component types.
 
     `extends` names another file, over which this one was laid (`stacks.catalogue.load_stack`).

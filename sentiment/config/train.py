@@ -4,16 +4,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.frozen import Config
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
+from sentiment.frozen import Frozen
 from sentiment.text.normalise import TextNormaliser
 
 
-class StepOptions(Config):
+class StepOptions(Frozen):
     """How one step is run: whether its cached result may be used (null leaves it to the step), and how often it is
     tried again.
     """
@@ -22,7 +22,7 @@ class StepOptions(Config):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
-class TrainConfig(Config):
+class TrainConfig(Frozen):
     """Everything `python run.py --pipeline train` can be told; see configs/train.yaml."""
 
     seed: Annotated[int, Field(ge=0)] = 42

@@ -4,12 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
-class CompactEncoder(Config):
+class CompactEncoder(Frozen):
     """A small BERT encoder and its own BPE vocabulary, both trained from nothing on the training texts."""
 
     vocabulary_size: int = Field(default=16_000, ge=300)
@@ -32,7 +32,7 @@ class CompactEncoder(Config):
         return self
 
 
-class TransformerConfig(Config):
+class TransformerConfig(Frozen):
     """Fine-tune a checkpoint, or train a compact encoder from scratch when `checkpoint` is null.
 
     `checkpoint` is a model's name on the Hugging Face hub or a local folder. `unfrozen_layers: N` trains only the top N

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import polars as pl
-from pydantic import BaseModel
 
-from sentiment.pages import html
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import SPLITS, Splits
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.text.normalise import TextNormaliser
 
 REASONS = {
     "too_long": "more characters than dataset.max_chars",
@@ -21,7 +21,7 @@ REASONS = {
 _FIRST = 5
 
 
-class Dropped(BaseModel, frozen=True):
+class Dropped(Frozen):
     """The rows of one split dropped for one reason; `ids` are the first of them."""
 
     reason: str

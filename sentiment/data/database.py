@@ -15,8 +15,8 @@ import polars as pl
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from sentiment.text.pii import mask
 from sentiment.errors import ConfigError, DataError
+from sentiment.text.pii import mask
 
 DATABASE = "database://"
 _PLAIN = (str, bool, int, float, datetime, date, type(None))

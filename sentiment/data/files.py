@@ -14,8 +14,8 @@ from typing import BinaryIO
 import polars as pl
 
 from sentiment.config.dataset import Format
-from sentiment.text.pii import mask
 from sentiment.errors import DataError
+from sentiment.text.pii import mask
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",

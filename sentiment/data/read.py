@@ -10,17 +10,16 @@ from pathlib import Path
 
 import polars as pl
 
-from sentiment.pages import html
 from sentiment.config.dataset import DatasetConfig
-from sentiment.config.load import nearest
 from sentiment.data import sources
 from sentiment.data.database import DATABASE, query_digest
-from sentiment.text.hashing import fractions
-from sentiment.text.pii import mask
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
-from sentiment.errors import DataError
+from sentiment.errors import DataError, nearest
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.text.hashing import fractions
+from sentiment.text.pii import mask
 
 CONVENTIONAL_COLUMNS = {
     "id": ("id",),

@@ -12,9 +12,9 @@ import datasets
 import httpx
 import polars as pl
 
-from sentiment.config.load import PROJECT, nearest
 from sentiment.data.files import SUFFIXES, format_of
-from sentiment.errors import DataError
+from sentiment.errors import DataError, nearest
+from sentiment.home import PROJECT
 
 HUB = "hf://"
 MAX_DOWNLOAD_BYTES = 4 << 30

@@ -5,9 +5,9 @@ from datetime import timedelta
 import polars as pl
 
 from sentiment.config.dataset import SplitConfig
-from sentiment.text.hashing import fractions
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
+from sentiment.text.hashing import fractions
 
 _FIRST = 5
 

@@ -1,22 +1,23 @@
 """The validation gate: what reviews must satisfy before anything is trained on them."""
 
 import polars as pl
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from sentiment.pages import html
 from sentiment.config.dataset import ValidationConfig
 from sentiment.data.clean import CleaningReport
 from sentiment.data.near_duplicates import near_duplicates
-from sentiment.text.pii import mask
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.text.pii import mask
 
 _FIRST = 5
 _EXAMPLE_CHARS = 80
 
 
-class ValidationCheck(BaseModel, frozen=True):
+class ValidationCheck(Frozen):
     """One check: what was observed, the bound it is held against, and the first rows that count against it.
 
     `passed` is `observed <= threshold`, or `>=` where the name says "at least". `examples` are masked.

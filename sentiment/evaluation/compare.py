@@ -2,29 +2,26 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from sentiment.pages import html
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.data.reviews import FEEDBACK_SOURCE, Reviews
-from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
 from sentiment.evaluation.evaluate import check_probabilities, true_codes
-from sentiment.stats.metrics import Counts, Floats, count_cells, hard_metrics
 from sentiment.evaluation.slices import SliceCounts, slice_counts
-from sentiment.models.base import Probabilities
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
+from sentiment.stats.metrics import Counts, Floats, Probabilities, count_cells, hard_metrics
 
 EXACT_BELOW = 25
 
 
-class McNemar(BaseModel):
+class McNemar(Frozen):
     """McNemar's test (1947) that two classifiers err equally often, on the rows where exactly one is right.
 
     Dietterich (1998, Approximate Statistical Tests for Comparing Supervised Classification Learning Algorithms) finds
     it sound for two models trained once.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     candidate_only_right: int
     champion_only_right: int
@@ -32,10 +29,8 @@ class McNemar(BaseModel):
     p_value: float
 
 
-class SliceDifference(BaseModel):
+class SliceDifference(Frozen):
     """Candidate minus champion within one slice."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str
     value: str

@@ -6,25 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.text.pii import mask
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError, SentimentError
+from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
+from sentiment.evaluation.performance import measure_performance
+from sentiment.evaluation.slices import SliceCounts, slice_counts
+from sentiment.models.base import TextClassifier
 from sentiment.stats.bootstrap import Metric, resample_cells, resample_rows
 from sentiment.stats.calibration import Calibration, calibration_errors, reliability_bins
-from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
 from sentiment.stats.metrics import (
     Counts,
     Floats,
     HardMetrics,
+    Probabilities,
     brier_by_row,
     count_cells,
     hard_metrics,
     log_loss_by_row,
     roc_curve_areas,
 )
-from sentiment.evaluation.performance import measure_performance
-from sentiment.evaluation.slices import SliceCounts, slice_counts
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.text.pii import mask
 
 MISTAKE_CHARACTERS = 200
 

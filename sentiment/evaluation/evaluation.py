@@ -2,19 +2,16 @@
 
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict
-
+from sentiment.evaluation.performance import Performance
+from sentiment.frozen import Frozen
 from sentiment.pages import html
+from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
 from sentiment.stats.calibration import Calibration
-from sentiment.evaluation.performance import Performance
-from sentiment.report import Report
 
 
-class ClassResult(BaseModel):
+class ClassResult(Frozen):
     """One label. The metrics are None when no row has it: there is nothing to judge."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str
     support: int
@@ -23,10 +20,8 @@ class ClassResult(BaseModel):
     f1: Metric | None
 
 
-class SliceResult(BaseModel):
+class SliceResult(Frozen):
     """The rows that share a language, a category or a length. Without `enough_rows` it is shown, not judged."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str
     value: str
@@ -41,10 +36,8 @@ class SliceResult(BaseModel):
         return f"{self.column}: {self.value}"
 
 
-class Mistake(BaseModel):
+class Mistake(Frozen):
     """A wrong prediction. Personal data in `text` is masked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     text: str

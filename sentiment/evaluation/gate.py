@@ -4,33 +4,28 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from sentiment.pages import html
 from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import FEEDBACK_SOURCE
-from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.stats.bootstrap import Metric
 
 MAJORITY = "majority"
 
 
-class Check(BaseModel):
+class Check(Frozen):
     """One condition and the sentence that says how it came out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     passed: bool
     reason: str
 
 
-class Contender(BaseModel):
+class Contender(Frozen):
     """One line of the comparison table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["candidate", "champion", "baseline"]
     name: str

@@ -10,9 +10,10 @@ from sentiment.evaluation.compare import compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import TextClassifier
 from sentiment.models.folder import classifier_digest, load_classifier
 from sentiment.registry import Registry
+from sentiment.stats.metrics import Probabilities
 
 
 def judge(

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from sentiment.config.evaluation import EvaluationConfig
+from sentiment.frozen import Frozen
 from sentiment.models.base import TextClassifier
 
 WARM_UP_CALLS = 3
 
 
-class Performance(BaseModel):
+class Performance(Frozen):
     """Wall-clock time on the machine that evaluated, and the size of the model folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     latency_p50_ms: float
     latency_p95_ms: float

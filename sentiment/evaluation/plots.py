@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
-from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png, short
-from sentiment.stats.bootstrap import Metric
-from sentiment.stats.calibration import Calibration
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
+from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png, short
+from sentiment.stats.bootstrap import Metric
+from sentiment.stats.calibration import Calibration
 
 BLUES = LinearSegmentedColormap.from_list("blues", ["#FFFFFF", BLUE])
 

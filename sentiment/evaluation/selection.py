@@ -3,21 +3,18 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict
-
-from sentiment.pages import html
 from sentiment.errors import DataError
-from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.evaluation import Evaluation
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.stats.bootstrap import Metric
 
 TIE_DECIMALS = 4
 
 
-class Choice(BaseModel):
+class Choice(Frozen):
     """One candidate as it was weighed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     macro_f1: Metric

@@ -13,7 +13,8 @@ from sentiment.evaluation.compare import compare
 from sentiment.evaluation.evaluate import check_probabilities
 from sentiment.evaluation.performance import Performance, measure_performance
 from sentiment.export.report import ORIGINAL, ExportReport, FormatResult, Parity
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import TextClassifier
+from sentiment.stats.metrics import Probabilities
 
 if TYPE_CHECKING:
     from sentiment.models.transformer import TransformerClassifier

@@ -1,24 +1,21 @@
 """`ExportReport`: how the formats compared, which one is served, and why the others are not."""
 
-from pydantic import BaseModel, ConfigDict
-
-from sentiment.pages import html
 from sentiment.config.export import ExportConfig
-from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.performance import Performance
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.stats.bootstrap import Metric
 
 ORIGINAL = "original"
 
 
-class Parity(BaseModel):
+class Parity(Frozen):
     """How close a format is to the original, on the same rows.
 
     `agreement` is the share of texts with the same label, `largest_difference` the largest one between the two
     probabilities of a label, `macro_f1_change` format minus original with its paired bootstrap interval.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     agreement: float
     largest_difference: float
@@ -31,10 +28,8 @@ class Parity(BaseModel):
         return f"{change.value:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
 
 
-class FormatResult(BaseModel):
+class FormatResult(Frozen):
     """One format; the original has no `parity`. It may be served when it has no `failures`, which are sentences."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     kind: str

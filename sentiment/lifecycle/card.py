@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from sentiment.data.reviews import Reviews
-from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
+from sentiment.frozen import Frozen
+from sentiment.stats.bootstrap import Metric
 
 SAMPLE_NOTE = (
     "The data is the bundled sample: synthetic reviews written for this project. The figures show that the pipeline "
@@ -18,10 +19,8 @@ SAMPLE_NOTE = (
 )
 
 
-class SplitCounts(BaseModel):
+class SplitCounts(Frozen):
     """The rows of one split, by label and by language."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     rows: int
@@ -41,14 +40,12 @@ class SplitCounts(BaseModel):
         )
 
 
-class CardContext(BaseModel):
+class CardContext(Frozen):
     """What a card states beyond the evaluation.
 
     `data_digest` is that of all the data the splits were made from, `versions` are those of the libraries that decide
     a prediction, `command` is the one that trained the model.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     version: str

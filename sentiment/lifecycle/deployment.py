@@ -8,24 +8,22 @@ from typing import Any, Literal
 
 import httpx
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from sentiment.pages import html
 from sentiment.config.deploy import SmokeTestConfig
 from sentiment.errors import SentimentError, StackError
+from sentiment.frozen import Frozen
 from sentiment.models.base import TextClassifier
-from sentiment.store.caller import SMOKE_TEST_KEY
+from sentiment.pages import html
 from sentiment.registry import Registry
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
+from sentiment.store.caller import SMOKE_TEST_KEY
 
 API_KEY_VARIABLE = "SENTIMENT_API_KEY"
 
 
 class ServedModel(Report):
     """A registered version as it is served: the content of `served.json`, and how the registry knows it."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     role: Literal["champion", "candidate"]
     model_name: str
@@ -65,10 +63,8 @@ class ServedModel(Report):
         )
 
 
-class Answer(BaseModel):
+class Answer(Frozen):
     """One smoke-tested text: what HTTP answered, from which version, and how far from the Python API."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     text: str
     label: str
@@ -80,8 +76,6 @@ class Answer(BaseModel):
 
 class Deployment(Report):
     """A version in public service. `replaced` are the versions it took over from."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     id: str
     url: str

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import yaml
 
-from sentiment.pages import html
-from sentiment.config.load import PROJECT
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.data.sources import without_query
-from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
+from sentiment.home import PROJECT
+from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import folder_digest
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
+from sentiment.pages import html
 from sentiment.registry import Registry
 from sentiment.report import Report
 

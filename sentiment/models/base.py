@@ -10,12 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sentiment.stats.metrics import Probabilities
 from sentiment.text.normalise import TextNormaliser
-
-Probabilities = NDArray[np.float32]
 
 
 class Model(Protocol):

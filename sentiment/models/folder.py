@@ -6,9 +6,9 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import SentimentError
 from sentiment.models.base import TextClassifier
+from sentiment.text.normalise import TextNormaliser
 
 IDENTITY = "classifier.json"
 MANIFEST = "manifest.json"

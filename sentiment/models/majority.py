@@ -3,16 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from sentiment.text.normalise import TextNormaliser
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import TextClassifier
 from sentiment.models.folder import read_identity, write_identity, write_manifest
-
-if TYPE_CHECKING:
-    from sentiment.data.reviews import Reviews  # loads `datasets`, which predicting has no use for
+from sentiment.stats.metrics import Probabilities
+from sentiment.text.normalise import TextNormaliser
 
 PRIORS = "priors.json"
 
@@ -25,12 +23,6 @@ class MajorityClassifier(TextClassifier):
     def __init__(self, priors: Sequence[float], labels: Sequence[str], normaliser: TextNormaliser) -> None:
         super().__init__(labels, normaliser)
         self.priors = tuple(priors)
-
-    @classmethod
-    def fit(cls, train: "Reviews", *, normaliser: TextNormaliser) -> Self:
-        """Count the labels of `train`, which has at least one row."""
-        counts = np.bincount(train.frame()["label"].to_numpy(), minlength=len(train.labels))
-        return cls((counts / counts.sum()).tolist(), train.labels, normaliser)
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """The priors, once per text."""

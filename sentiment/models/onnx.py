@@ -13,11 +13,12 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from tokenizers import Tokenizer
 
-from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import SentimentError
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
 from sentiment.models.folder import read_identity, write_identity, write_manifest
+from sentiment.stats.metrics import Probabilities
+from sentiment.text.normalise import TextNormaliser
 
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"

@@ -1,21 +1,19 @@
 """What is wrong with the texts of a window whatever the reference looked like: empty, repeated, broken, too long."""
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
-from sentiment.text.normalise import TextNormaliser
+from sentiment.frozen import Frozen
 from sentiment.monitoring.descriptors import MOST_CHARACTERS, odd_characters
 from sentiment.monitoring.reference import first_of_each
+from sentiment.text.normalise import TextNormaliser
 
 
-class DataQuality(BaseModel):
+class DataQuality(Frozen):
     """Rows of the window by what is wrong with them; a row can count several times.
 
     `empty`: nothing is left after normalisation. `repeated`: an earlier row has the same text. `odd`: at least one
     replacement or control character, or a letter that is neither Hangul nor ASCII. `too_long`: cut for the comparison.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int
     empty: int

@@ -13,8 +13,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from sentiment.frozen import Frozen
 from sentiment.models.ngrams import ngrams
 
 # A longer text is described by its beginning, so that one text cannot take all the time.
@@ -70,14 +70,12 @@ DESCRIPTORS = (
 )
 
 
-class Vocabulary(BaseModel):
+class Vocabulary(Frozen):
     """The most frequent character n-grams of the training texts, as a hashed bit set: it holds nobody's words.
 
     `bits`: the set as zlib and base64. An n-gram that was never seen is taken for seen as often as bits are set, at
     most about one time in seven.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bits: str
 

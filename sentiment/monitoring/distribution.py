@@ -5,16 +5,15 @@ from typing import Self
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+
+from sentiment.frozen import Frozen
 
 BINS = 12
 MOST_VALUES = 12
 
 
-class Distribution(BaseModel):
+class Distribution(Frozen):
     """Shares of the rows by place: a value or a range of values. The places are the same for both sides."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     places: tuple[str, ...]
     reference: tuple[float, ...]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from sentiment.text.hashing import fractions
+from sentiment.frozen import Frozen
 from sentiment.models.linear import TfIdf
 from sentiment.models.ngrams import count_ngrams, ngrams
+from sentiment.text.hashing import fractions
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -29,20 +29,16 @@ TERMS = 15
 _WEAK_PENALTY = 10.0
 
 
-class Term(BaseModel):
+class Term(Frozen):
     """A character n-gram typical of the window, and the shares of texts that have it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str
     reference: float
     window: float
 
 
-class Separation(BaseModel):
+class Separation(Frozen):
     """How well the texts can be told apart: the mean AUC over `FOLDS` folds, and terms, the most typical first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     auc: float
     terms: tuple[Term, ...]

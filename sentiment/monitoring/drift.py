@@ -12,16 +12,17 @@ from functools import cached_property
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+from pydantic import Field, FiniteFloat, JsonValue
 
-from sentiment.pages import html
 from sentiment.config.drift import DriftConfig
+from sentiment.frozen import Frozen
 from sentiment.monitoring.data_quality import DataQuality, data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
 from sentiment.monitoring.distribution import Distribution
 from sentiment.monitoring.domain import Term, separate
 from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, distances
 from sentiment.monitoring.reference import Reference
+from sentiment.pages import html
 from sentiment.report import Report
 
 Status = Literal["drift", "no_drift", "not_enough_data"]
@@ -50,13 +51,11 @@ AUC_OF_GUESSING = 0.5
 PICTURES = 8
 
 
-class DriftTest(BaseModel):
+class DriftTest(Frozen):
     """One comparison of `rows` values of the window with `reference_rows`.
 
     `threshold` is the effect from which it says drift: the config's, or what chance can do where that is more.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str
@@ -86,8 +85,6 @@ class DriftReport(Report):
     `rows`: of the window, of which `texts` are distinct and compared with the `reference_rows`. `model_version`: of the
     newest row. `terms`: what is typical of the window, masked. `evidently`: Evidently's own report.
     """
-
-    model_config = ConfigDict(protected_namespaces=())
 
     status: Status
     tests: tuple[DriftTest, ...]

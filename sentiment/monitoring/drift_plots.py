@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, png, short
 from sentiment.monitoring.distribution import Distribution
+from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, png, short
 
 if TYPE_CHECKING:
     from sentiment.monitoring.drift import DriftTest

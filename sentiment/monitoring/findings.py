@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sentiment.stats.bootstrap import Metric
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import DayQuality, QualityReport
+from sentiment.stats.bootstrap import Metric
 from sentiment.store.journal import Entry
 
 

@@ -16,14 +16,14 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
-from sentiment.pages import html
 from sentiment.config.quality import QualityConfig
+from sentiment.frozen import Frozen
+from sentiment.monitoring.reference import Reference
+from sentiment.pages import html
+from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
 from sentiment.stats.metrics import count_cells, hard_metrics
-from sentiment.monitoring.reference import Reference
-from sentiment.report import Report
 
 # Below this a resample is often without one of the labels, and the interval means nothing.
 FEWEST_FOR_MACRO_F1 = 20
@@ -32,15 +32,13 @@ DAY = ("day", "model_version")
 Status = Literal["ok", "drop", "not_enough_data"]
 
 
-class DayQuality(BaseModel):
+class DayQuality(Frozen):
     """One model version on one UTC day, the day of the prediction.
 
     `labels` of the `rows` have a label by now, of which `counted` are a fair sample and enter the verdict. `estimate`
     is the accuracy expected from the confidence of all rows, `estimate_error` the estimate for the labelled rows minus
     their accuracy; both are None for a version whose reference is not at hand.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     day: date
     model_version: str
@@ -72,8 +70,6 @@ class QualityReport(Report):
     the interval lies below `reference_accuracy` minus `max_accuracy_loss`. "ok": it does not; a smaller loss may still
     be there.
     """
-
-    model_config = ConfigDict(protected_namespaces=())
 
     status: Status
     model_version: str | None

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import PercentFormatter
 
-from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png
 from sentiment.monitoring.quality import DayQuality
+from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png
 
 
 def quality_by_day(days: Sequence[DayQuality], reference: float, max_loss: float) -> bytes:

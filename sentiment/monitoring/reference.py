@@ -9,15 +9,15 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from sentiment.pages import html
 from sentiment.config.drift import ReferenceConfig
-from sentiment.text.normalise import TextNormaliser
-from sentiment.text.pii import mask_series
 from sentiment.data.reviews import Splits
 from sentiment.errors import DataError
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Vocabulary, describe
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
 
 # The name under which a registered version keeps its reference.
 REFERENCE_FILE = "reference.json"

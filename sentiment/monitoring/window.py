@@ -33,12 +33,13 @@ from sqlalchemy import (
     union_all,
 )
 
+from sentiment.frozen import Frozen
 from sentiment.pages import html
+from sentiment.report import Report
 from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import database_errors, make_engine
 from sentiment.store.migrations import upgrade
 from sentiment.store.tables import feedback, predictions, scores
-from sentiment.report import Report
 
 Origin = Literal["endpoint", "batch"]
 TIME = pl.Datetime("us", "UTC")
@@ -62,10 +63,8 @@ MOST_LABELS = 100_000
 SOURCES: tuple[tuple[Table, Origin], ...] = ((predictions, "endpoint"), (scores, "batch"))
 
 
-class WindowRow(BaseModel):
+class WindowRow(Frozen):
     """One prediction. `text` is masked; `truth` is the latest label that came for it, `source` where that came from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     id: str
     time: datetime
@@ -80,8 +79,6 @@ class WindowRow(BaseModel):
 
 class Window(Report):
     """The newest rows of one model version, oldest first."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_name: str
     model_version: str

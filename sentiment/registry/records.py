@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from sentiment.frozen import Frozen
 
 Status = Literal["champion", "candidate", "archived", "none"]
 Gate = Literal["approved", "refused"]
 
 
-class ModelVersion(BaseModel):
+class ModelVersion(Frozen):
     """One registered model. `digest` is the model folder's, `reason` why it holds its status."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: int
     status: Status
@@ -30,10 +28,8 @@ class ModelVersion(BaseModel):
     tags: dict[str, str]
 
 
-class PromotionEvent(BaseModel):
+class PromotionEvent(Frozen):
     """One row of the history: `version` became champion (or was archived) in the place of `from_version`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     time: datetime
     event: Literal["promoted", "rolled_back", "archived"]

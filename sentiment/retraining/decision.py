@@ -8,10 +8,10 @@ from typing import Final, Literal, Protocol, get_args
 
 from pydantic import Field
 
-from sentiment.pages import html
 from sentiment.config.retrain import RetrainPolicy, Trigger
-from sentiment.store.journal import Entry
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.store.journal import Entry
 
 Blocked = Literal["not_enough_labels", "cooling_down", "over_budget", "paused"]
 Reason = Literal[Trigger, "forced", "healthy", "not_enough_data", Blocked]

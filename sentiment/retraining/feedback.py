@@ -8,17 +8,17 @@ another one.
 from collections.abc import Sequence
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
-from sentiment.pages import html
 from sentiment.config.dataset import SplitConfig
 from sentiment.config.retrain import FeedbackConfig
-from sentiment.text.normalise import TextNormaliser
-from sentiment.text.pii import mask, mask_series
 from sentiment.data.read import detect_language
 from sentiment.data.reviews import FEEDBACK_SOURCE, SPLITS, Splits
 from sentiment.data.split import by_hash
+from sentiment.frozen import Frozen
+from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask, mask_series
 
 # In this order: a row counts under the first that holds.
 REASONS = {
@@ -39,10 +39,8 @@ MOST_CALLERS = 20
 NO_KEY = "(no key)"
 
 
-class CallerLabels(BaseModel):
+class CallerLabels(Frozen):
     """The labels of one caller. `contradicted` of the `confident` predictions were called wrong."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     caller: str
     rows: int
@@ -51,10 +49,8 @@ class CallerLabels(BaseModel):
     contradicted: int
 
 
-class QuarantinedLabel(BaseModel):
+class QuarantinedLabel(Frozen):
     """A label that was kept out. Personal data in `text` is masked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: str
     text: str | None

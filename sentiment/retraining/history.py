@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from sentiment.retraining.decision import STARTED, RetrainDecision
 from sentiment.store.database import database_errors
 from sentiment.store.journal import Entry, Journal
-from sentiment.retraining.decision import STARTED, RetrainDecision
 
 Outcome = Literal["promoted", "refused", "unchanged", "rolled back", "failed"]
 DECIDED: Final = "decided"

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sentiment.errors import StackError
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 from sentiment.scoring.score import CHUNK_ROWS
-from sentiment.store.scores import ScoreStore
 from sentiment.scoring.summary import CONFIDENCE_BINS, LabelCount, Tally
 from sentiment.scoring.target import Target
+from sentiment.store.scores import ScoreStore
 
 _TEXTS = ("review_id", "label", "probabilities", "text", "category", "language", "source", "batch", "model_version")
 SCHEMA = pa.schema(

@@ -12,14 +12,15 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from sentiment.pages import html
-from sentiment.text.pii import mask_series
 from sentiment.errors import SentimentError
-from sentiment.models.base import Model, Probabilities
+from sentiment.models.base import Model
+from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
-from sentiment.store.scores import TIME_FORMAT, ScoreStore
 from sentiment.scoring.target import Target
+from sentiment.stats.metrics import Probabilities
+from sentiment.store.scores import TIME_FORMAT, ScoreStore
+from sentiment.text.pii import mask_series
 
 # As many texts as a classifier sorts by length and takes at once (`sentiment.models.onnx.CHUNK_TEXTS`).
 CHUNK_ROWS = 8_192

@@ -9,11 +9,11 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sentiment.pages import html
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.read import ReadingReport, ReviewStream
 from sentiment.data.stream import ROWS
 from sentiment.errors import DataError
+from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 

@@ -4,22 +4,19 @@ from contextlib import closing
 from datetime import datetime
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict
-
+from sentiment.frozen import Frozen
 from sentiment.pages import html
-from sentiment.store.journal import Entry, Journal
 from sentiment.report import Report
 from sentiment.scoring.plot import confidence_histogram
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
+from sentiment.store.journal import Entry, Journal
 
 CONFIDENCE_BINS = 20
 
 
-class LabelCount(BaseModel):
+class LabelCount(Frozen):
     """The rows of one label and language, and their mean confidence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str
     language: str
@@ -27,13 +24,11 @@ class LabelCount(BaseModel):
     confidence: float
 
 
-class Tally(BaseModel):
+class Tally(Frozen):
     """What stands in the table: rows by label and language, and by confidence in bins of equal width.
 
     The bins go from one over the number of labels, the least the highest probability can be, to one.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int
     counts: tuple[LabelCount, ...]
@@ -53,8 +48,6 @@ class ScoringSummary(Report):
     `parquet` is where the result lies in the artifact store. `seconds` is from the start of the first shard to the end
     of the last.
     """
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_name: str
     model_version: str

@@ -12,15 +12,15 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import FiniteFloat
+
+from sentiment.frozen import Frozen
 
 SIGNIFICANCE = 0.05
 
 
-class Metric(BaseModel):
+class Metric(Frozen):
     """A value with its interval, 95% unless said otherwise; never NaN: a metric that is not defined is None instead."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: FiniteFloat
     low: FiniteFloat

@@ -2,23 +2,21 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from sentiment.frozen import Frozen
 from sentiment.stats.bootstrap import Metric, wilson
-from sentiment.models.base import Probabilities
+from sentiment.stats.metrics import Probabilities
 
 
-class ReliabilityBin(BaseModel):
+class ReliabilityBin(Frozen):
     """Rows of similar confidence: their mean confidence and how often the prediction was right."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int
     confidence: float
     accuracy: Metric
 
 
-class Calibration(BaseModel):
+class Calibration(Frozen):
     """The reliability curve and its summaries.
 
     `ece` is the expected calibration error of the predicted label (Guo et al. 2017, On Calibration of Modern Neural
@@ -27,8 +25,6 @@ class Calibration(BaseModel):
     rows (consistency resampling, Broecker & Smith 2007): an ECE near it says nothing against the model. `brier` lies
     in [0, 1].
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bins: tuple[ReliabilityBin, ...]
     ece: float

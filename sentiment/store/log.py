@@ -28,7 +28,6 @@ from pathlib import Path
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from sentiment.text.pii import mask
 from sentiment.errors import ConfigError
 from sentiment.store.database import PredictionDatabase
 from sentiment.store.records import (
@@ -41,6 +40,7 @@ from sentiment.store.records import (
     to_line,
 )
 from sentiment.store.spool import Spool
+from sentiment.text.pii import mask
 
 GATHER_SECONDS = 0.05
 WRITE_SECONDS = 0.2

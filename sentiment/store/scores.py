@@ -14,12 +14,12 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, String, Text, cast, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from sentiment.text.pii import mask
 from sentiment.errors import StackError
+from sentiment.scoring.target import Target
 from sentiment.store.database import make_engine
 from sentiment.store.migrations import upgrade
 from sentiment.store.tables import scores
-from sentiment.scoring.target import Target
+from sentiment.text.pii import mask
 
 COLUMNS = tuple(column.name for column in scores.columns)
 # What both databases read as a time in UTC, and what SQLAlchemy writes to SQLite.

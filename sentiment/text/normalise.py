@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from sentiment.frozen import Config
+from sentiment.frozen import Frozen
 from sentiment.text.rows import map_rows
 
 URL_TOKEN = "[URL]"  # noqa: S105 - a placeholder in texts, no secret
@@ -56,7 +56,7 @@ _UNTOUCHED = (
 _MAY_CHANGE = rf"[^{_UNTOUCHED}]|  |^ | $|[<&]|(?i:https?://|www\.)"
 
 
-class TextNormaliser(Config):
+class TextNormaliser(Frozen):
     """Versioned rules, applied until nothing changes, so normalising a normalised text changes nothing.
 
     Markup: HTML entities are decoded, tags become a space. Invisible: control and zero-width characters go, except the

@@ -6,10 +6,10 @@ from functools import partial
 
 from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.home import home
 from sentiment.models.base import TextClassifier
+from sentiment.text.normalise import TextNormaliser
 
 
 def train_classifier(
@@ -23,7 +23,7 @@ def train_classifier(
 ) -> TextClassifier:
     """Train the classifier that `config` describes; `log(step, metrics)` receives its learning curves."""
     if isinstance(config, LinearConfig):
-        from sentiment.models.linear import train_linear
+        from sentiment.training.linear import train_linear
 
         return train_linear(config, train, validation, normaliser=normaliser, seed=seed)
     from sentiment.training.data_parallel import process_count, train_in_processes

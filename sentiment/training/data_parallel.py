@@ -17,16 +17,16 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from sentiment.config.load import PROJECT
 from sentiment.config.transformer import TransformerConfig
-from sentiment.text.normalise import TextNormaliser
-from sentiment.text.pii import mask
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError, SentimentError
-from sentiment.training.checkpoints import last_checkpoint
-from sentiment.training.transformer import STAGES, Log, fit
+from sentiment.home import PROJECT
 from sentiment.models.folder import load_classifier
 from sentiment.models.transformer import TransformerClassifier
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask
+from sentiment.training.checkpoints import last_checkpoint
+from sentiment.training.transformer import STAGES, Log, fit
 
 JOB, CURVES, OUTPUT, MODEL = "job.json", "curves.jsonl", "output.log", "model"
 POLL_SECONDS = 0.5

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from sentiment.config.linear import LinearConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
-from sentiment.models.base import Probabilities
-from sentiment.models.linear import train_linear
+from sentiment.stats.metrics import Probabilities
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.linear import train_linear
 
 FOLDS = 4
 

@@ -33,17 +33,17 @@ from transformers import (
 from transformers.trainer_pt_utils import DistributedLengthGroupedSampler
 
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError
-from sentiment.models.base import Probabilities
+from sentiment.models.tokenised import TokenisedTexts, pad
+from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
+from sentiment.seeds import seed_everything
+from sentiment.stats.metrics import Probabilities
+from sentiment.text.normalise import TextNormaliser
 from sentiment.training.checkpoints import SealCheckpoints, last_checkpoint
 from sentiment.training.compact import MaskedLanguageModel, build_encoder
 from sentiment.training.distil import training_targets
 from sentiment.training.subwords import ResegmentedTexts
-from sentiment.models.tokenised import TokenisedTexts, pad
-from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
-from sentiment.seeds import seed_everything
 
 Log = Callable[[int, dict[str, float]], None]
 

@@ -13,8 +13,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
-from sentiment.text.pii import mask
 from sentiment.errors import StackError
+from sentiment.text.pii import mask
 from stacks.bentoml_kubernetes.forward import forwarded
 from stacks.bentoml_kubernetes.image import PORT
 from stacks.bentoml_kubernetes.manifests import LABEL, labels

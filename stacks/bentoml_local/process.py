@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from sentiment.text.pii import mask
 from sentiment.errors import StackError
+from sentiment.text.pii import mask
 
 SERVER = Path(__file__).with_name("server.py")
 PID = "server.pid"

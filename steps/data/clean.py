@@ -6,8 +6,8 @@ from typing import Annotated
 from zenml import log_metadata, step
 
 from sentiment.data.clean import CleaningReport, clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Splits
+from sentiment.text.normalise import TextNormaliser
 from steps.caching import CODE_AWARE
 from steps.names import CLEAN_REVIEWS, CLEANING_REPORT, SUMMARY
 

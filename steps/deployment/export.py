@@ -9,10 +9,10 @@ from zenml.utils.pagination_utils import depaginate
 
 from sentiment.config.deploy import DeployConfig
 from sentiment.data.reviews import Reviews
-from sentiment.lifecycle.deployment import ServedModel
 from sentiment.export import choose_format
-from sentiment.models.base import TextClassifier
+from sentiment.lifecycle.deployment import ServedModel
 from sentiment.lifecycle.registration import Registration
+from sentiment.models.base import TextClassifier
 from steps.names import EXPORT_REPORT, EXPORTED, REGISTRATION, SUMMARY, VALIDATION
 
 

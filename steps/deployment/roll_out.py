@@ -9,8 +9,8 @@ from zenml import log_metadata, step
 
 from sentiment.config.deploy import DeployConfig, TrafficConfig
 from sentiment.lifecycle.deployment import Answer, Deployment, ServedModel, smoke_test
-from sentiment.models.base import TextClassifier
 from sentiment.lifecycle.registration import git_commit
+from sentiment.models.base import TextClassifier
 from serving.bento import CANDIDATE_DIR, BentoModel, build_bento
 from stacks.model_deployer import active_deployer
 from steps.names import DEPLOYMENT, SUMMARY

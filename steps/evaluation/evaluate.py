@@ -12,7 +12,7 @@ from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import MAJORITY
 from sentiment.evaluation.selection import Selection
 from sentiment.models.base import TextClassifier
-from sentiment.models.majority import MajorityClassifier
+from sentiment.training.majority import train_majority
 from steps.caching import CODE_AWARE
 from steps.names import BASELINE_EVALUATION, EVALUATION, MAJORITY_EVALUATION, PROBABILITIES, SUMMARY
 from steps.tracking import log_metrics, log_page
@@ -46,7 +46,7 @@ def evaluate_candidate(
         if selection.winner == baseline_name
         else evaluate(baseline, test, config, name=baseline_name, seed=seed)
     )
-    majority = MajorityClassifier.fit(train, normaliser=candidate.normaliser)
+    majority = train_majority(train, normaliser=candidate.normaliser)
     majority_evaluation = evaluate(majority, test, config, name=MAJORITY, seed=seed)
     for each in (evaluation, baseline_evaluation, majority_evaluation):
         log_metrics(each, prefix=f"test/{each.name}")

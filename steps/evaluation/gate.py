@@ -9,8 +9,8 @@ from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
-from sentiment.models.base import TextClassifier
 from sentiment.evaluation.judge import judge
+from sentiment.models.base import TextClassifier
 from steps.names import GATE_DECISION, SUMMARY
 from steps.tracking import registry
 

@@ -9,9 +9,9 @@ from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
+from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
-from sentiment.lifecycle.registration import Registration, register_candidate
 from stacks.model_control_plane import mirror
 from steps.names import REGISTRATION, SUMMARY
 from steps.tracking import flat_metrics, registry

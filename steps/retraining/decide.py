@@ -8,9 +8,9 @@ from zenml import log_metadata, step
 from sentiment.config.retrain import RetrainConfig
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import QualityReport
-from sentiment.store.database import default_database_url
 from sentiment.retraining.assess import assess
 from sentiment.retraining.decision import RetrainDecision
+from sentiment.store.database import default_database_url
 from steps.names import RETRAIN_DECISION, SUMMARY
 
 

@@ -6,11 +6,11 @@ from zenml import log_metadata, step
 
 from sentiment.config.dataset import SplitConfig
 from sentiment.config.retrain import FeedbackConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews, Splits
-from sentiment.store.database import default_database_url
 from sentiment.retraining.feedback import FeedbackReport, add_feedback, check_feedback, known_texts, to_splits
+from sentiment.store.database import default_database_url
 from sentiment.store.feedback import read_feedback
+from sentiment.text.normalise import TextNormaliser
 from steps.caching import CODE_AWARE
 from steps.names import (
     FEEDBACK,

@@ -6,8 +6,8 @@ from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
 from sentiment.config.score import ScoreConfig
-from sentiment.lifecycle.deployment import ServedModel
 from sentiment.export import choose_format
+from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
 from steps.deployment.export import validation_rows
 from steps.deployment.fetch import fetch_model

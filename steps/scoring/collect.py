@@ -6,13 +6,13 @@ from zenml import get_step_context, log_metadata, step
 
 from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
-from sentiment.store.database import default_database_url
 from sentiment.scoring.collect import collect
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
 from sentiment.scoring.summary import ScoringSummary
 from sentiment.scoring.target import Target
+from sentiment.store.database import default_database_url
 from steps.names import SCORES, SCORING_SUMMARY, SUMMARY
 
 

@@ -6,9 +6,9 @@ from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
 from sentiment.config.models import ModelConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.models.base import TextClassifier
+from sentiment.text.normalise import TextNormaliser
 from sentiment.training import train_classifier
 from steps.caching import CODE_AWARE
 from steps.names import CLASSIFIER, SUMMARY

@@ -29,7 +29,7 @@ import boto3
 import polars as pl
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.cluster import stand_ins
 
 NAMESPACE = "sentiment"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.cluster.conftest import STACK, Project, uploaded
 from tests.code.webhook_receiver import receiving
 

@@ -14,7 +14,7 @@ import pytest
 from kubernetes import client, config
 
 from benchmarks.parity import COMPACT
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.cluster.conftest import Kubectl, Project
 
 pytestmark = pytest.mark.timeout(1_500)

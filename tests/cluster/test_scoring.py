@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from sentiment.scoring.snapshot import _hashes
 from tests.cluster.conftest import STACK, Kubectl, Project, uploaded
 

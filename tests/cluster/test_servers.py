@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.cluster.conftest import LINEAR, NAMESPACE, STACK, Kubectl, Project
 from tests.cluster.stand_ins import api_key
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.cluster.conftest import LINEAR, NAMESPACE, STACK, Kubectl, Project
 
 pytestmark = pytest.mark.timeout(3_000)

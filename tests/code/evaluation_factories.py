@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.compare import PairedComparison, compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
-from sentiment.models.base import Probabilities, TextClassifier
+from sentiment.models.base import TextClassifier
+from sentiment.stats.metrics import Probabilities
+from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("negative", "positive")
 QUICK = EvaluationConfig(resamples=200, latency_rows=3, throughput_rows=8)

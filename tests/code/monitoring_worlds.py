@@ -9,15 +9,16 @@ import polars as pl
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.drift import ReferenceConfig
 from sentiment.config.linear import LinearConfig
-from sentiment.config.load import PROJECT, load_config
+from sentiment.config.load import load_config
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
-from sentiment.text.pii import mask_series
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
+from sentiment.home import PROJECT
 from sentiment.models.base import TextClassifier
-from sentiment.models.linear import train_linear
 from sentiment.monitoring.reference import Reference
+from sentiment.text.normalise import TextNormaliser
+from sentiment.text.pii import mask_series
+from sentiment.training.linear import train_linear
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
 from sentiment.errors import StackError
+from sentiment.home import PROJECT
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry, Journal
 from stacks import alerts

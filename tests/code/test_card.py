@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sentiment.config.evaluation import GateConfig
-from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import decide
+from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from tests.code.evaluation_factories import make_evaluation, make_reviews, random_probabilities
 
 TRUTH = np.arange(120) % 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 
 FOLDER = PROJECT / "deploy" / "compose"
 TEXT = (FOLDER / "compose.yaml").read_text(encoding="utf-8")

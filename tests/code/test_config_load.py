@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.config.load import CONFIGS, PROJECT, load_config
+from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError
+from sentiment.home import PROJECT
 
 TRAIN = CONFIGS / "train.yaml"
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, SPLITS, Splits
+from sentiment.text.normalise import TextNormaliser
 
 LABELS = ["negative", "positive"]
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.config.dataset import SplitConfig
-from sentiment.text.hashing import fractions
 from sentiment.data.reviews import COLUMNS, Splits
 from sentiment.data.split import split
 from sentiment.errors import DataError
+from sentiment.text.hashing import fractions
 
 LABELS = ["negative", "positive"]
 

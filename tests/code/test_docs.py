@@ -17,7 +17,6 @@ from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.export import ExportConfig
 from sentiment.config.linear import LinearConfig
-from sentiment.config.load import PROJECT
 from sentiment.config.monitor import MonitorConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainConfig, RetrainPolicy
@@ -33,6 +32,7 @@ from sentiment.config.stack import (
 )
 from sentiment.config.train import StepOptions, TrainConfig
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
+from sentiment.home import PROJECT
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask
 from serving.settings import ServingSettings

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 
 # Two ways in which Python waits at its end: for threads, then for what is registered with atexit.
 STUCK = {

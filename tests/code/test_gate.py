@@ -11,12 +11,12 @@ from sklearn.metrics import f1_score
 from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError
-from sentiment.stats.bootstrap import Metric
 from sentiment.evaluation.compare import PairedComparison, mcnemar
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.evaluation.selection import Selection, select
-from sentiment.models.base import Probabilities
+from sentiment.stats.bootstrap import Metric
+from sentiment.stats.metrics import Probabilities
 from tests.code.evaluation_factories import (
     make_comparison,
     make_evaluation,

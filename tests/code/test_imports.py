@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 
 
 def test_importing_the_pipelines_opens_no_zenml_store(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from stacks.bentoml_kubernetes import manifests
 from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesConfig
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 
 # A file of a library that cannot be closed any more: Python tells it, as nobody can catch it.
 PROGRAM = """

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import SentimentError
 from sentiment.models.folder import IDENTITY, MANIFEST, load_classifier, verify_manifest, write_manifest
 from sentiment.models.majority import MajorityClassifier
+from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("부정", "긍정")
 

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from sentiment.text.normalise import TextNormaliser
 from sentiment.monitoring.data_quality import data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Vocabulary, describe, odd_characters
+from sentiment.text.normalise import TextNormaliser
 
 NOTHING_SEEN = Vocabulary.of([])
 

@@ -9,13 +9,13 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import Image
 
-from sentiment import drawing
 from sentiment.evaluation import plots
-from sentiment.stats.bootstrap import Metric
-from sentiment.stats.calibration import Calibration, ReliabilityBin, wilson
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
+from sentiment.pages import drawing
+from sentiment.stats.bootstrap import Metric
+from sentiment.stats.calibration import Calibration, ReliabilityBin, wilson
 
 METRIC = Metric(value=0.8, low=0.75, high=0.84)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from sentiment import Predictor
-from sentiment.text.normalise import TextNormaliser
 from sentiment.errors import DataError, SentimentError
 from sentiment.home import home
 from sentiment.models.folder import folder_digest, write_manifest
 from sentiment.models.majority import MajorityClassifier
 from sentiment.registry import Registry, default_tracking_uri
+from sentiment.text.normalise import TextNormaliser
 
 
 @pytest.fixture(scope="module")

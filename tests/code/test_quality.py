@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from sentiment.config.quality import QualityConfig
-from sentiment.text.normalise import TextNormaliser
-from sentiment.stats.bootstrap import wilson
 from sentiment.monitoring.descriptors import Vocabulary
 from sentiment.monitoring.quality import QualityReport, measure_quality
 from sentiment.monitoring.reference import Reference
+from sentiment.stats.bootstrap import wilson
+from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("negative", "positive")
 CONFIG = QualityConfig()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.lifecycle.deployment import version_to_serve
 from sentiment.errors import ConfigError, GateError, SentimentError, StackError
+from sentiment.lifecycle.deployment import version_to_serve
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion

@@ -10,7 +10,6 @@ import pytest
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig, RetrainPolicy
 from sentiment.errors import ConfigError, StackError
-from sentiment.store.journal import Entry
 from sentiment.retraining.assess import assess, assess_by_hand
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, decide_retraining
 from sentiment.retraining.history import (
@@ -23,6 +22,7 @@ from sentiment.retraining.history import (
     record_start,
     resume,
 )
+from sentiment.store.journal import Entry
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RetrainPolicy(min_new_labels=100, enough_labels=1000, cool_down_hours=24, max_retrains=2, budget_days=30)

@@ -10,7 +10,6 @@ import pytest
 from sentiment.config.dataset import SplitConfig
 from sentiment.config.retrain import FeedbackConfig
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
 from sentiment.retraining.feedback import (
@@ -22,6 +21,7 @@ from sentiment.retraining.feedback import (
     to_splits,
 )
 from sentiment.store.feedback import SCHEMA
+from sentiment.text.normalise import TextNormaliser
 from tests.code.evaluation_factories import LABELS, make_reviews
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from run import PIPELINES
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 
 CRON = PROJECT / "deploy" / "cron"
 DAG = PROJECT / "deploy" / "airflow" / "sentiment_ops_dag.py"

@@ -20,16 +20,17 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.errors import ConfigError, DataError, SentimentError, StackError
-from sentiment.models.base import Probabilities, TextClassifier
-from sentiment.store.journal import Journal
+from sentiment.models.base import TextClassifier
 from sentiment.scoring import score as scoring
 from sentiment.scoring.collect import collect
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport, score_shard
 from sentiment.scoring.snapshot import LONGEST_ID, SeenHashes, SnapshotReport, take_snapshot
-from sentiment.store.scores import ScoreStore
 from sentiment.scoring.summary import ScoringSummary
 from sentiment.scoring.target import Target, default_batch
+from sentiment.stats.metrics import Probabilities
+from sentiment.store.journal import Journal
+from sentiment.store.scores import ScoreStore
 
 TARGET = Target("sentiment", "3", "monday")
 TEXTS = [

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sentiment.config.load import PROJECT
 from sentiment.errors import StackError
+from sentiment.home import PROJECT
 from serving.bento import PACKAGES, PACKAGES_OF_KIND
 from stacks.bentoml_kubernetes.image import push_image
 from stacks.bentoml_kubernetes.registry import DOCKER_MANIFEST, ImageName, digest_of

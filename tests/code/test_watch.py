@@ -12,9 +12,9 @@ import pytest
 
 from cli.child import Child
 from cli.watch import Watch, _alone
-from sentiment.config.load import PROJECT
 from sentiment.config.watch import interval
 from sentiment.errors import ConfigError, SentimentError
+from sentiment.home import PROJECT
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry, Journal
 from tests.code.webhook_receiver import Receiver, receiving

@@ -11,11 +11,11 @@ from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfi
 from sentiment.config.environment import expand
 from sentiment.config.load import validate as validate_config
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
 from sentiment.data.validate import validate
+from sentiment.text.normalise import TextNormaliser
 
 FOLDER = Path(__file__).parents[2] / "configs" / "datasets"
 

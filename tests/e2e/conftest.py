@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 
 Result = subprocess.CompletedProcess[str]
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from benchmarks.load import Load
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.e2e.conftest import Run
 
 PAUSE = 0.02  # of each of 8 clients: leaves the two cores of a small machine to the deployment

@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
+from sentiment.registry import Registry
 from sentiment.store import PredictionRecord
 from sentiment.store.database import PredictionDatabase
 from sentiment.store.journal import Entry, Journal
 from sentiment.store.records import FeedbackRecord
-from sentiment.registry import Registry
 from tests.e2e.conftest import Run
 
 NOW = datetime.now(UTC)

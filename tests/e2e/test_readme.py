@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.e2e.conftest import Run
 
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.M | re.S)

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.e2e.conftest import Run
 
 # The champion's answers to the service reviews of 2025, each with its label, as the endpoint would have logged them.

@@ -15,9 +15,9 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 
 from sentiment.config.environment import expand
-from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
+from sentiment.home import PROJECT
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry
 from stacks.catalogue import load_stack

@@ -9,14 +9,14 @@ from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.load import load_config
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
 from sentiment.export.formats import to_int8, to_onnx
-from sentiment.training.transformer import train_transformer
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.transformer import train_transformer
 
 ROOT = Path(__file__).parents[2]
 SMALL = TransformerConfig(

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.linear import LinearConfig
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
-from sentiment.models.linear import LinearClassifier, train_linear
-from sentiment.models.majority import MajorityClassifier
+from sentiment.models.linear import LinearClassifier
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.linear import train_linear
+from sentiment.training.majority import train_majority
 
 PLAIN_POSITIVE = [
     "재밌어요 추천합니다",
@@ -88,7 +89,7 @@ def share_unchanged(model: LinearClassifier, texts: Sequence[str], change: Calla
 
 def test_it_is_much_better_than_the_majority(model: LinearClassifier, splits: Splits) -> None:
     truth = splits.test.frame()["label"].to_numpy()
-    majority = MajorityClassifier.fit(splits.train, normaliser=TextNormaliser())
+    majority = train_majority(splits.train, normaliser=TextNormaliser())
 
     def accuracy(probabilities: NDArray[np.float32]) -> float:
         return float(np.mean(probabilities.argmax(axis=1) == truth))

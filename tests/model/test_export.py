@@ -7,15 +7,15 @@ from onnx import numpy_helper
 
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.config.export import ExportConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError, SentimentError
 from sentiment.export import ExportReport, choose_format
 from sentiment.export.parity import FP32, INT8, pick_format
 from sentiment.export.report import ORIGINAL
-from sentiment.models.majority import MajorityClassifier
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.majority import train_majority
 from tests.code.evaluation_factories import LABELS, Scripted, make_reviews, predicting, random_probabilities
 
 # The validation split is 300 rows: three other labels already cost 0.01 at the interval's lower end.
@@ -112,7 +112,7 @@ def test_a_network_that_cannot_be_exported_is_served_as_it_is(
 
 
 def test_other_classifiers_are_served_in_their_own_format(sample: Splits) -> None:
-    majority = MajorityClassifier.fit(sample.train, normaliser=TextNormaliser())
+    majority = train_majority(sample.train, normaliser=TextNormaliser())
     served, report = choose_format(majority, sample.validation, CONFIG, seed=0)
 
     assert served is majority

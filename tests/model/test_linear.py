@@ -10,13 +10,14 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from sentiment.config.linear import LinearConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import DataError, SentimentError
 from sentiment.models.folder import load_classifier
-from sentiment.models.linear import BATCH_TEXTS, LinearClassifier, TfIdf, train_linear
-from sentiment.models.majority import MajorityClassifier
+from sentiment.models.linear import BATCH_TEXTS, LinearClassifier, TfIdf
 from sentiment.models.ngrams import count_ngrams, ngrams
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.linear import train_linear
+from sentiment.training.majority import train_majority
 
 LABELS = ("negative", "positive", "neutral")
 CUES = {
@@ -237,7 +238,7 @@ def test_predicting_imports_no_training_library(tmp_path: Path) -> None:
 
 def test_the_majority_classifier_answers_with_the_training_shares(tmp_path: Path) -> None:
     train = reviews(200, shares=(0.25, 0.75))
-    classifier = MajorityClassifier.fit(train, normaliser=NORMALISER)
+    classifier = train_majority(train, normaliser=NORMALISER)
     share = train.frame()["label"].mean()
 
     probabilities = classifier.predict_proba(["최악", ""])

@@ -10,15 +10,15 @@ import pytest
 import torch
 import transformers
 
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Splits
 from sentiment.errors import SentimentError
 from sentiment.export.formats import to_int8, to_onnx
-from sentiment.training.compact import train_tokenizer
 from sentiment.models.folder import classifier_digest, load_classifier
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier
 from sentiment.predictor import Predictor
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.compact import train_tokenizer
 
 HOSTILE = [
     "",

@@ -16,19 +16,19 @@ from pydantic import ValidationError
 from transformers import BertConfig, BertForSequenceClassification
 
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.models.batches import batches_by_length
+from sentiment.models.folder import load_classifier, write_manifest
+from sentiment.models.tokenised import TokenisedTexts
+from sentiment.models.transformer import TransformerClassifier
+from sentiment.text.normalise import TextNormaliser
 from sentiment.training.checkpoints import last_checkpoint
 from sentiment.training.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
 from sentiment.training.data_parallel import process_count, train_in_processes
 from sentiment.training.distil import training_targets
-from sentiment.training.transformer import freeze, train_transformer
-from sentiment.models.folder import load_classifier, write_manifest
 from sentiment.training.subwords import ResegmentedTexts
-from sentiment.models.tokenised import TokenisedTexts
-from sentiment.models.transformer import TransformerClassifier
+from sentiment.training.transformer import freeze, train_transformer
 
 LABELS = ("negative", "positive")
 GOOD = ["재밌어요", "최고예요", "감동이에요", "추천합니다", "great", "ㅋㅋㅋ"]

@@ -18,14 +18,15 @@ import psutil
 import pytest
 
 from sentiment.config.linear import LinearConfig
-from sentiment.config.load import PROJECT, load_config
+from sentiment.config.load import load_config
 from sentiment.config.train import TrainConfig
 from sentiment.data.clean import clean
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews
 from sentiment.data.split import split
-from sentiment.models.linear import train_linear
+from sentiment.home import PROJECT
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.linear import train_linear
 
 SECONDS_TO_START = 60
 VERSION = "7"

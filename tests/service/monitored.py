@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from sentiment.stats.bootstrap import Metric
 from sentiment.monitoring.data_quality import DataQuality
 from sentiment.monitoring.drift import DriftReport, DriftTest
 from sentiment.monitoring.findings import monitor_entry
 from sentiment.monitoring.quality import DayQuality, QualityReport
+from sentiment.stats.bootstrap import Metric
 from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import make_engine
 from sentiment.store.journal import Entry, Journal

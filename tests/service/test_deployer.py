@@ -20,9 +20,9 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 
 from benchmarks.load import Load
-from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
 from sentiment.errors import StackError
+from sentiment.home import PROJECT
 from stacks.bentoml_local.deployer import BentoMLLocalDeployer
 from stacks.bentoml_local.process import ServerProcess, bind
 from stacks.bentoml_local.service import SwitchableService, SwitchableServiceConfig

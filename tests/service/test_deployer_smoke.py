@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sentiment.config.deploy import SmokeTestConfig
-from sentiment.lifecycle.deployment import smoke_test
 from sentiment.errors import StackError
+from sentiment.lifecycle.deployment import smoke_test
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
 

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, insert
 
 from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import make_engine
+from sentiment.store.feedback import SCHEMA, read_feedback
 from sentiment.store.migrations import upgrade
 from sentiment.store.tables import feedback, predictions, scores
-from sentiment.store.feedback import SCHEMA, read_feedback
 from tests.service.postgres_server import PostgresServer
 
 DAY = datetime(2026, 1, 5, 12, tzinfo=UTC)

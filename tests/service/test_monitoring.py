@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.service.conftest import RunningServer
 
 MONITORING = PROJECT / "deploy" / "monitoring"

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from sentiment.config.transformer import CompactEncoder, TransformerConfig
-from sentiment.text.normalise import TextNormaliser
 from sentiment.data.reviews import Reviews
 from sentiment.export.formats import to_int8, to_onnx
-from sentiment.training.transformer import train_transformer
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.predictor import Prediction, Predictor
+from sentiment.text.normalise import TextNormaliser
+from sentiment.training.transformer import train_transformer
 from tests.service.conftest import RunningServer, StartServer
 
 TOLERANCE = 1e-4

@@ -18,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from sentiment.store import PredictionLog, PredictionRecord
 from sentiment.store.database import make_engine
 from sentiment.store.migrations import upgrade

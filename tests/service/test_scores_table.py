@@ -18,17 +18,17 @@ import pytest
 from sqlalchemy import select
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.config.load import PROJECT
 from sentiment.errors import StackError
-from sentiment.models.base import Probabilities
-from sentiment.store.database import make_engine
-from sentiment.store.tables import scores
+from sentiment.home import PROJECT
 from sentiment.scoring import score as scoring
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import score_shard
 from sentiment.scoring.snapshot import take_snapshot
-from sentiment.store.scores import ScoreStore
 from sentiment.scoring.target import Target
+from sentiment.stats.metrics import Probabilities
+from sentiment.store.database import make_engine
+from sentiment.store.scores import ScoreStore
+from sentiment.store.tables import scores
 from tests.service.postgres_server import PostgresServer
 
 TARGET = Target("sentiment", "3", "monday")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.stacks.servers import Team, team_servers
 
 Result = subprocess.CompletedProcess[str]

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import boto3
 
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from tests.stacks.servers import CREDENTIALS, free_port
 
 SOURCE = PROJECT / "deploy" / "terraform"

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import make_url
 
-from sentiment.config.load import PROJECT
 from sentiment.config.stack import StackConfig
+from sentiment.home import PROJECT
 from stacks.bentoml_kubernetes.registry import OCI_MANIFEST
 from stacks.catalogue import load_stack, required_variables
 from tests.service.postgres_server import PostgresServer

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from benchmarks.load import Load
-from sentiment.config.load import PROJECT
+from sentiment.home import PROJECT
 from sentiment.store.caller import SMOKE_TEST_KEY
 from sentiment.store.journal import Entry, Journal, Kind
 from tests.code.webhook_receiver import Receiver, receiving
