@@ -1,5 +1,6 @@
 """Sentiment models for Korean and English reviews: the domain, free of any orchestrator or server."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,5 @@ __all__ = ["Prediction", "Predictor"]
 def __getattr__(name: str) -> object:
     # Imported on use: whoever imports sentiment.config or sentiment.errors should not pay for numpy and polars.
     if name in __all__:
-        from sentiment import predictor
-
-        return getattr(predictor, name)
+        return getattr(import_module("sentiment.predictor"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

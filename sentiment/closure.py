@@ -1,0 +1,134 @@
+"""Which code a module runs: the files of this project it imports, directly or not, and the packages these need.
+
+Found by reading, not by importing. A function-level import counts; one under `if TYPE_CHECKING:` does not, nor does a
+name that is put together while the program runs.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from sentiment.home import PROJECT
+
+# Folders that hold the standard library and installed packages.
+INSTALLED = frozenset({"site-packages", "lib", "lib64"})
+
+
+class Closure(NamedTuple):
+    """`files` of the project or of the user's own modules, by module name; `packages` by their import names."""
+
+    files: dict[str, Path]
+    packages: frozenset[str]
+
+    def digest(self) -> str:
+        """SHA-256 over the files and the installed versions of the packages."""
+        digest = hashlib.sha256()
+        for name, path in sorted(self.files.items()):
+            digest.update(f"{name}\0".encode() + path.read_bytes())
+        for name, found in sorted(versions(self.packages).items()):
+            digest.update(f"{name}=={found}\0".encode())
+        return digest.hexdigest()
+
+
+def import_closure(modules: Iterable[str]) -> Closure:
+    """The closure of `modules` (dotted names) together.
+
+    Raises ModuleNotFoundError for a name that is neither of the project nor a module of the user's own.
+    """
+    find = _Finder()
+    waiting = list(modules)
+    for module in waiting:
+        if find.file_of(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r} in the project or the working folder.", name=module)
+    files: dict[str, Path] = {}
+    packages: set[str] = set()
+    while waiting:
+        module = waiting.pop()
+        path = find.file_of(module)
+        if path is None:
+            packages.add(module.partition(".")[0])
+        elif module not in files:
+            files[module] = path
+            waiting += [*_parents(module), *_imported(module, path, find)]
+    return Closure(files, frozenset(packages))
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed version of each distribution behind these import names; the standard library has none."""
+    distributions = _distributions()
+    return {found: version(found) for name in packages for found in distributions.get(name, ())}
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return {name: list(found) for name, found in packages_distributions().items()}
+
+
+class _Finder:
+    """Where modules of the project, and a user's own, are; what it found is kept for one closure."""
+
+    def __init__(self) -> None:
+        self._roots: dict[str, Path | None] = {}
+
+    def file_of(self, module: str) -> Path | None:
+        """None for an installed package, and for what is not a module."""
+        top, *rest = module.split(".")
+        if top not in self._roots:
+            self._roots[top] = _root_of(top)
+        root = self._roots[top]
+        if root is None:
+            return None
+        path = root.joinpath(top, *rest)
+        return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
+
+
+def _root_of(top: str) -> Path | None:
+    """The folder from which `top` is imported, when it is the project's or a user's own."""
+    if (PROJECT / top).is_dir() or (PROJECT / f"{top}.py").is_file():
+        return PROJECT
+    try:
+        spec = find_spec(top)
+    except ValueError:  # a running script has no spec
+        return None
+    file = Path(spec.origin) if spec and spec.has_location and spec.origin else None
+    if file is None or INSTALLED & set(file.parts):
+        return None
+    return file.parents[1] if file.name == "__init__.py" else file.parent
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _imported(module: str, path: Path, find: _Finder) -> Iterator[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in _runtime_nodes(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            yield base
+            # What is imported from a package may be a module of it.
+            yield from (name for alias in node.names if find.file_of(name := f"{base}.{alias.name}"))
+
+
+def _runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        yield node
+        yield from _runtime_nodes(node)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return str(node.module)
+    parts = package.split(".")
+    base = parts[: len(parts) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
