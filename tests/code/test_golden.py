@@ -1,0 +1,214 @@
+"""What a user of version 0.1 has is read by today's code: tests/golden/README.md."""
+
+import gzip
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import yaml
+from pyarrow import parquet
+
+from materializers.reviews import ReviewsMaterializer
+from sentiment import Predictor
+from sentiment.config.train import TrainConfig
+from sentiment.data.reviews import Reviews
+from sentiment.deployment import ServedModel
+from sentiment.export import ExportReport
+from sentiment.models.folder import load_classifier
+from sentiment.monitoring.reference import REFERENCE_FILE, Reference
+from sentiment.monitoring.window import read_labelled, read_window
+from sentiment.predictions import PredictionLog
+from sentiment.predictions.database import PredictionDatabase
+from sentiment.predictions.journal import KINDS, Journal
+from sentiment.registration import Registration
+from sentiment.registry import Registry
+from sentiment.registry.local import local_champion
+from sentiment.report import Report
+from sentiment.retraining.history import current_pause, decisions, labels_used_until
+from sentiment.retraining.rows import read_feedback
+from sentiment.scoring.collect import SCHEMA as SCORES_SCHEMA
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
+MODEL = "reviews"
+BEFORE = datetime(2026, 11, 1, tzinfo=UTC)
+ADDRESSES: dict[str, str] = json.loads((GOLDEN / "reports" / "addresses.json").read_text(encoding="utf-8"))
+EXPECTED = json.loads((GOLDEN / "model" / "expected.json").read_text(encoding="utf-8"))
+FOREVER_DAYS = 40_000
+ReportT = TypeVar("ReportT", bound=Report)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return Path(shutil.copy(GOLDEN / "predictions.db", tmp_path))
+
+
+@pytest.fixture
+def database_url(database: Path) -> str:
+    return f"sqlite:///{database}"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    home = tmp_path / "golden"
+    shutil.copytree(GOLDEN / "mlflow-artifacts", home / "mlflow-artifacts")
+    statements = gzip.decompress((GOLDEN / "mlflow.sql.gz").read_bytes()).decode().replace("/golden", str(home))
+    with closing(sqlite3.connect(home / "mlflow.db")) as connection:
+        connection.executescript(statements)
+    return Registry(f"sqlite:///{home / 'mlflow.db'}", MODEL)
+
+
+def stored(kind: type[ReportT]) -> ReportT:
+    file = next(file for address, file in ADDRESSES.items() if address.endswith(f".{kind.__name__}"))
+    return kind.model_validate_json((GOLDEN / "reports" / file).read_text(encoding="utf-8"))
+
+
+def rows_by_table(database: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(database)) as connection:
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in ("predictions", "feedback", "scores", "events")
+        }
+
+
+def test_the_database_keeps_every_row(database: Path, database_url: str) -> None:
+    before = rows_by_table(database)
+    assert before == {"predictions": 11, "feedback": 9, "scores": 5, "events": 12}
+
+    with closing(PredictionDatabase(database_url)) as predictions:
+        predictions.connect()
+        summary = predictions.summary(BEFORE)
+
+    assert rows_by_table(database) == before
+    assert (summary.roles["shadow"], summary.roles["canary"], summary.model_versions["1"]) == (2, 2, 4)
+    assert (summary.labels["negative"], summary.corrected) == (4, 2)
+
+
+def test_monitoring_and_retraining_read_the_rows(database_url: str) -> None:
+    window = read_window(database_url, MODEL, "2", 100)
+    assert [row.origin for row in window.rows] == ["endpoint"] * 4 + ["batch"] * 5
+    assert {row.text: (row.truth, row.source) for row in window.rows if row.truth} == {
+        "옷감 마음에 들어요": ("negative", "api"),
+        "서비스 실망했어요 ㅠㅠ": ("positive", "page"),
+        "화면 별로예요": ("negative", "review team"),
+    }
+
+    labelled = read_labelled(database_url, BEFORE)
+    assert labelled.labels["truth"].to_list() == ["negative", "positive", "negative", "positive", "negative"]
+    assert labelled.traffic["rows"].to_list() == [4, 4, 5]
+
+    feedback = read_feedback(database_url, max_rows=100)
+    assert feedback["label"].to_list() == [
+        *("positive", "negative", "negative", "positive"),
+        *("negative", "positive", "negative", "positive"),
+    ]
+    assert feedback["text"].null_count() == 1  # its prediction was deleted
+
+
+def test_the_journal_is_read(database_url: str) -> None:
+    with closing(Journal(database_url, MODEL)) as journal:
+        entries = journal.entries()
+        history = decisions(journal, datetime(2026, 12, 1, tzinfo=UTC))
+        used_until = labels_used_until(history)
+        pause = current_pause(journal)
+
+    assert {entry.kind for entry in entries} == set(KINDS)
+    details = {entry.kind: entry.detail for entry in entries if entry.kind != "decision"}
+    assert details["monitor"]["drift"]["status"] == "drift"
+    assert details["monitor"]["quality"]["days"][0]["day"] == "2026-11-20"
+    assert details["alert"]["outcome"] == "delivered"
+    assert details["score"]["rows"] == 5
+    finished, started, decided = history
+    assert [entry.detail["event"] for entry in history] == ["finished", "started", "decided"]
+    assert decided.detail["retrain"] is True
+    assert finished.detail["outcome"] == "refused"
+    assert used_until == started.time
+    assert pause is None
+
+
+def test_the_spool_is_written_and_nothing_is_put_aside(database: Path, database_url: str, tmp_path: Path) -> None:
+    before = rows_by_table(database)
+    spool = shutil.copytree(GOLDEN / "spool", tmp_path / "spool")
+    log = PredictionLog(database_url, spool, retention_days=FOREVER_DAYS, label_retention_days=FOREVER_DAYS)
+    log.start()
+    log.close(timeout_seconds=20)
+
+    assert (log.written, log.quarantined, log.dropped) == (5, 0, 0)
+    after = rows_by_table(database)
+    assert (after["predictions"], after["feedback"]) == (before["predictions"] + 3, before["feedback"] + 2)
+    window = read_window(database_url, MODEL, "2", 100)
+    assert {row.text: row.truth for row in window.rows}["화면 훌륭합니다"] == "negative"
+    assert '"따옴표" 그리고 😀 이모지' in [row.text for row in window.rows]
+
+
+def test_the_registry_tells_versions_history_and_evidence(registry: Registry) -> None:
+    archived, champion = registry.versions()
+    assert (archived.version, archived.status) == (1, "archived")
+    assert (champion.version, champion.status) == (2, "champion")
+    assert (champion.kind, champion.gate, champion.tags["candidate"]) == ("linear", "approved", "linear")
+    assert champion.metrics["macro_f1"] > archived.metrics["macro_f1"]
+    events = [(event.event, event.version, event.from_version) for event in registry.history()]
+    assert events == [("promoted", 1, None), ("promoted", 2, 1), ("rolled_back", 1, 2), ("promoted", 2, 1)]
+
+    reference = Reference.model_validate_json(registry.report(2, REFERENCE_FILE))
+    assert (len(reference.texts), reference.labels) == (100, ("negative", "positive"))
+    assert champion.digest[:12] in registry.card(2)
+    config = TrainConfig.model_validate(yaml.safe_load(registry.report(2, "config.yaml")))
+    assert (config.model_name, config.dataset.name) == (MODEL, "shop")
+    assert [(model.kind, model.name) for model in config.models()] == [("linear", "linear"), ("linear", "short")]
+
+
+def test_the_champion_predicts(registry: Registry, tmp_path: Path) -> None:
+    champion = registry.champion()
+    assert champion is not None
+    found = local_champion(tmp_path / "golden" / "mlflow.db", MODEL)
+    assert found == (2, Path(champion.source), champion.digest)
+
+    predictor = Predictor.champion(registry.tracking_uri, MODEL)
+    assert predictor.version == 2
+    predicted = [list(each["probs"].values()) for each in predictor.predict(EXPECTED["texts"], return_probs=True)]
+    np.testing.assert_allclose(predicted, EXPECTED["probabilities"]["linear"], atol=1e-5)
+    assert load_classifier(registry.fetch(1, tmp_path / "downloads")).labels == ("negative", "positive")
+
+
+def test_the_validation_split_is_found_by_its_reports(registry: Registry) -> None:
+    champion, served = registry.get(2), stored(ServedModel)
+    assert stored(Registration).digest == served.digest == champion.digest
+    assert served.data_digest == champion.dataset_digest
+
+    validation = ReviewsMaterializer(str(GOLDEN / "validation")).load(Reviews)
+    assert (len(validation), validation.labels) == (77, ("negative", "positive"))
+    assert validation.digest() == stored(ExportReport).data_digest
+
+
+def test_the_scored_table_has_its_columns() -> None:
+    table = parquet.read_table(GOLDEN / "scores.parquet")
+    assert table.schema.equals(SCORES_SCHEMA)
+    rows = table.to_pylist()
+    assert [row["review_id"] for row in rows] == ["n0", "n1", "n2", "n3", "n5"]
+    for row in rows:
+        probabilities = json.loads(row["probabilities"])
+        assert row["confidence"] == probabilities[row["label"]] == max(probabilities.values())
+        assert (row["batch"], row["model_version"]) == ("november", "2")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_report_is_read_from_its_old_address_and_shown(address: str) -> None:
+    module, _, name = address.rpartition(".")
+    report = stored(getattr(import_module(module), name))
+    assert type(report).model_validate_json(report.model_dump_json()) == report
+    assert report.to_html().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("kind", EXPECTED["probabilities"])
+def test_a_model_folder_predicts_what_it_did(kind: str) -> None:
+    classifier = load_classifier(GOLDEN / "model" / kind)
+    assert classifier.kind == kind
+    predicted = classifier.predict_proba(EXPECTED["texts"])
+    np.testing.assert_allclose(predicted, EXPECTED["probabilities"][kind], atol=1e-4)
