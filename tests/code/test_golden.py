@@ -19,21 +19,21 @@ from materializers.reviews import ReviewsMaterializer
 from sentiment import Predictor
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
-from sentiment.deployment import ServedModel
 from sentiment.export import ExportReport
+from sentiment.lifecycle.deployment import ServedModel
+from sentiment.lifecycle.registration import Registration
 from sentiment.models.folder import load_classifier
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.monitoring.window import read_labelled, read_window
-from sentiment.predictions import PredictionLog
-from sentiment.predictions.database import PredictionDatabase
-from sentiment.predictions.journal import KINDS, Journal
-from sentiment.registration import Registration
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
 from sentiment.report import Report
 from sentiment.retraining.history import current_pause, decisions, labels_used_until
-from sentiment.retraining.rows import read_feedback
 from sentiment.scoring.collect import SCHEMA as SCORES_SCHEMA
+from sentiment.store import PredictionLog
+from sentiment.store.database import PredictionDatabase
+from sentiment.store.feedback import read_feedback
+from sentiment.store.journal import KINDS, Journal
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
 MODEL = "reviews"
