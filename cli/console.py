@@ -1,6 +1,5 @@
 """What the commands share: where they print, the log of a run, and how this Python is called."""
 
-import getpass
 import logging
 import shutil
 import sys
@@ -90,8 +89,3 @@ def run_py(stack: str) -> str:
 def dashboard(url: str | None) -> str:
     """Where a run is seen in ZenML's dashboard: its URL, or without a server the command that opens one here."""
     return url or f"{Path(python()).parent / 'zenml'} login --local"
-
-
-def user() -> str:
-    """Who is at the keyboard: the history of the registry keeps it."""
-    return getpass.getuser()

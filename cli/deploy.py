@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from cli.console import Options, out, print_header, print_step, python, run_log, run_py, user
+from cli.console import Options, out, print_header, print_step, python, run_log, run_py
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.load import load_config
+from sentiment.home import current_user
 
 if TYPE_CHECKING:
     from pipelines.launch.deploy import DeployResult
@@ -21,7 +22,7 @@ def run(options: Options) -> None:
     with run_log("deploy") as log:
         from pipelines.launch.deploy import Rollback, launch_deploy
 
-        rollback = Rollback(options.rollback, user()) if options.rollback else None
+        rollback = Rollback(options.rollback, current_user()) if options.rollback else None
         what = f"the champion of {config.model_name}" + (" before this one" if rollback else "")
         print_header("deploy", {"stack": options.stack, "model": what, "log": str(log)})
         result = launch_deploy(config, options.stack, rollback=rollback, on_step=print_step)

@@ -1,15 +1,19 @@
 """python run.py models list | show | promote | rollback"""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, out, run_py, user
-from sentiment.home import home
+from cli.console import DEFAULT_MODEL, out, run_py
+from sentiment.home import current_user, home
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from sentiment.lifecycle import Lifecycle
     from sentiment.registry import Registry
 
 
@@ -20,16 +24,18 @@ def models_group(context: click.Context, model_name: str) -> None:
     """Show, promote and roll back registered models."""
     from sentiment.registry import Registry, default_tracking_uri
     from stacks.catalogue import load_stack
+    from stacks.observers import lifecycle_of
 
-    uri = load_stack(context.obj).tracking_uri or default_tracking_uri()
-    context.obj = Registry(uri, model_name)
+    stack = load_stack(context.obj)
+    context.obj = lifecycle_of(Registry(stack.tracking_uri or default_tracking_uri(), model_name), stack)
 
 
 @models_group.command("list")
 @click.pass_context
 def models_list(context: click.Context) -> None:
     """All versions with their status, and the history of the champion."""
-    registry: Registry = context.obj
+    _settle(context.obj)
+    registry: Registry = context.obj.registry
     versions = registry.versions()
     if not versions:
         out.print(f"{registry.model_name} has no versions yet: run {run_py(context.find_root().obj)} --pipeline train")
@@ -56,10 +62,12 @@ def models_list(context: click.Context) -> None:
 @models_group.command("show")
 @click.argument("version", type=int)
 @click.pass_obj
-def models_show(registry: "Registry", version: int) -> None:
+def models_show(lifecycle: "Lifecycle", version: int) -> None:
     """The model card of VERSION."""
     from rich.markdown import Markdown
 
+    _settle(lifecycle)
+    registry = lifecycle.registry
     found = registry.get(version)
     out.print(f"[bold]{registry.model_name} version {version}[/], {found.status}: {escape(found.reason)}")
     out.print(Markdown(registry.card(version)), soft_wrap=False)
@@ -70,31 +78,36 @@ def models_show(registry: "Registry", version: int) -> None:
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.option("--force", is_flag=True, help="Promote although the gate did not approve; the history says so.")
 @click.pass_obj
-def models_promote(registry: "Registry", version: int, reason: str, force: bool) -> None:
+def models_promote(lifecycle: "Lifecycle", version: int, reason: str, force: bool) -> None:
     """Make VERSION the champion."""
-    promoted = registry.promote(version, reason, actor=user(), force=force)
-    _follow(registry, "promotion", promoted.version, reason)
-    out.print(f"{registry.model_name} version {promoted.version} is the champion.")
+    _settle(lifecycle)
+    with _log():
+        promoted = lifecycle.promote(version, reason, actor=current_user(), force=force)
+    out.print(f"{lifecycle.registry.model_name} version {promoted.version} is the champion.")
 
 
 @models_group.command("rollback")
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.pass_obj
-def models_rollback(registry: "Registry", reason: str) -> None:
+def models_rollback(lifecycle: "Lifecycle", reason: str) -> None:
     """Make the previous champion the champion again."""
-    champion = registry.rollback(reason, actor=user())
-    _follow(registry, "rollback", champion.version, reason)
-    out.print(f"{registry.model_name} version {champion.version} is the champion again.")
+    _settle(lifecycle)
+    with _log():
+        champion = lifecycle.roll_back(reason, actor=current_user())
+    out.print(f"{lifecycle.registry.model_name} version {champion.version} is the champion again.")
 
 
-def _follow(registry: "Registry", event: Literal["promotion", "rollback"], version: int, reason: str) -> None:
-    """Mirror the registry in ZenML, and tell the journal."""
+def _settle(lifecycle: "Lifecycle") -> None:
+    """Complete what a killed process began, and say so."""
+    if lifecycle.is_settled():  # known without ZenML, whose import takes seconds
+        return
+    with _log():
+        if completed := lifecycle.settle():
+            out.print(f"[yellow]{escape(completed)}[/]")
+
+
+def _log() -> "AbstractContextManager[Path]":
+    """Where what libraries log meanwhile goes."""
     from pipelines.logs import logs_to
 
-    with logs_to(home() / "logs" / "models.log"):
-        from pipelines.launch.common import record
-        from sentiment.store.journal import Entry
-        from stacks.model_control_plane import mirror
-
-        mirror(registry)
-        record(registry.model_name, Entry(event, f"By {user()}: {reason}", str(version)))
+    return logs_to(home() / "logs" / "models.log")

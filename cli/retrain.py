@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, run_log, run_py, user
+from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
+from sentiment.home import current_user
 
 if TYPE_CHECKING:
     from pipelines.launch.retrain import RetrainResult
@@ -110,7 +111,7 @@ def retrain_pause(context: click.Context, reason: str) -> None:
 
     model_name, stack = context.obj, context.find_root().obj
     with _journal(model_name) as journal:
-        pause(journal, reason, user())
+        pause(journal, reason, current_user())
     out.print(f"Retraining of {escape(model_name)} is paused. Go on: {run_py(stack)} retrain resume --reason ...")
 
 
@@ -122,7 +123,7 @@ def retrain_resume(model_name: str, reason: str) -> None:
     from sentiment.retraining.history import resume
 
     with _journal(model_name) as journal:
-        resume(journal, reason, user())
+        resume(journal, reason, current_user())
     out.print(f"Retraining of {escape(model_name)} goes on.")
 
 

@@ -39,7 +39,7 @@ def run(options: Options) -> None:
     for command, what in _links(result).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
-    if result.decision.outcome == "refuse":
+    if result.outcome == "refused":
         sys.exit(GateError.exit_code)
 
 

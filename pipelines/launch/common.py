@@ -1,6 +1,7 @@
 """What every launch does: the stack made and checked, the run named and watched, its artifacts read back."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ from pipelines.runner import StepLine, run_pipeline
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import StepOptions
 from sentiment.errors import SentimentError, StackError
+from sentiment.lifecycle import Lifecycle
 from sentiment.registry import Registry, default_tracking_uri
 from sentiment.report import Report
 from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry, Journal
+from sentiment.store.journal import Journal
 from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, lost_since, require_healthy
 from stacks.ensure import use_stack
+from stacks.observers import lifecycle_of
 from stacks.settings import run_options
 
 logger = logging.getLogger(__name__)
@@ -84,6 +87,15 @@ def registry_of(stack: StackConfig, model_name: str) -> Registry:
     return Registry(stack.tracking_uri or default_tracking_uri(), model_name)
 
 
+def settled_lifecycle(stack: StackConfig, model_name: str, on_step: OnStep) -> Lifecycle:
+    """The model's lifecycle on the stack; what a killed process began is completed, and told as a line of the run."""
+    lifecycle = lifecycle_of(registry_of(stack, model_name), stack)
+    started = time.monotonic()
+    if completed := lifecycle.settle():
+        on_step(StepLine("settle", "completed", time.monotonic() - started, completed))
+    return lifecycle
+
+
 def keep(model_name: str, write: Callable[[Journal], object]) -> None:
     """Write to the model's journal; a database that is out of reach must not stop a model on its way."""
     try:
@@ -91,11 +103,6 @@ def keep(model_name: str, write: Callable[[Journal], object]) -> None:
             write(journal)
     except StackError as error:
         logger.warning("The journal of %s misses an entry: %s", model_name, error.cause)
-
-
-def record(model_name: str, entry: Entry) -> None:
-    """Keep `entry` in the model's journal, if that can be reached."""
-    keep(model_name, lambda journal: journal.record(entry))
 
 
 def report_of(run: PipelineRunResponse, name: str, kind: type[ReportT]) -> ReportT:

@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.deploy import deploy, step_names
-from pipelines.launch.common import OnStep, launching, record, registry_of, report_of
+from pipelines.launch.common import OnStep, launching, report_of, settled_lifecycle
 from sentiment.config.deploy import DeployConfig
+from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.deployment import Deployment
-from sentiment.registry import Registry
-from sentiment.store.journal import Entry
-from stacks.model_control_plane import mirror
 from stacks.model_deployer import active_deployer
 from steps.names import DEPLOYMENT
 
@@ -43,32 +41,24 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
     with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
         active_deployer()
         configured = launch.configured(deploy, step_names(config), run_name=launch.run_name)
-        with _rolled_back(registry_of(launch.stack, config.model_name), rollback):
+        with _rolled_back(settled_lifecycle(launch.stack, config.model_name, on_step), rollback):
             run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)
-    version = deployment.models[0].version
-    if rollback:
-        record(
-            config.model_name, Entry("rollback", f"Version {version} is the champion again: {rollback.reason}", version)
-        )
-    record(config.model_name, Entry("deployment", deployment.summary, version))
     return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
 
 
 @contextmanager
-def _rolled_back(registry: Registry, rollback: Rollback | None) -> Iterator[None]:
+def _rolled_back(lifecycle: Lifecycle, rollback: Rollback | None) -> Iterator[None]:
     """Make the champion before this one the champion; if what follows fails, it is this one again."""
     if rollback is None:
         yield
         return
-    before = registry.champion()
-    registry.rollback(rollback.reason, actor=rollback.actor)
-    mirror(registry)
+    before = lifecycle.registry.champion()
+    lifecycle.roll_back(rollback.reason, actor=rollback.actor)
     try:
         yield
     except BaseException:
         if before:
             reason = "The version before it could not be deployed."
-            registry.promote(before.version, reason, actor=rollback.actor, force=True)
-            mirror(registry)
+            lifecycle.promote(before.version, reason, actor=rollback.actor, force=True)
         raise

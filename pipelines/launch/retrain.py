@@ -1,18 +1,19 @@
 """Launch the retrain pipeline, deploy a new champion, and go back to the one before when that fails."""
 
-import getpass
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipelines.launch.common import OnStep, keep, launching, record, registry_of, report_of
+from pipelines.launch.common import OnStep, keep, launching, report_of, settled_lifecycle
 from pipelines.launch.deploy import launch_deploy
-from pipelines.launch.train import TrainResult, alert_outcome, record_promotion, train_result, version_of
+from pipelines.launch.train import TrainResult, train_result, version_of
 from pipelines.retrain import retrain, step_names
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.stack import StackConfig
 from sentiment.data.read import source_digest
 from sentiment.errors import GateError, SentimentError
+from sentiment.home import current_user
+from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.deployment import Deployment
 from sentiment.registry import Registry
 from sentiment.retraining.assess import assess_by_hand
@@ -22,10 +23,7 @@ from sentiment.retraining.history import Outcome, journal_of, record_outcome, re
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry
 from stacks.catalogue import load_stack
-from stacks.model_control_plane import mirror
 from steps.names import FEEDBACK_REPORT
-
-OUTCOMES: dict[str, Outcome] = {"promote": "promoted", "refuse": "refused", "unchanged": "unchanged"}
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,15 @@ class RetrainResult:
     @property
     def outcome(self) -> Outcome:
         """How it ended, in a word or two."""
-        return "rolled back" if self.rollout.back_to else OUTCOMES[self.trained.decision.outcome]
+        return "rolled back" if self.rollout.back_to else self.trained.outcome
 
     @property
     def summary(self) -> str:
         """How it ended, in one or two sentences."""
         if self.rollout.failure is None:
-            return self.trained.decision.summary
+            approved = self.trained.decision.outcome == "promote"
+            overtaken = approved and not self.trained.registration.promoted
+            return self.trained.registration.summary if overtaken else self.trained.decision.summary
         back_to = self.rollout.back_to
         now = f"version {back_to}, which still serves, is the champion again" if back_to else "it stays the champion"
         version = self.trained.registration.version
@@ -69,7 +69,7 @@ class RetrainResult:
 def decide_by_hand(config: RetrainConfig) -> RetrainDecision:
     """The decision of the person at the keyboard, kept in the journal: yes, unless retraining is paused."""
     url = default_database_url()
-    return assess_by_hand(config, actor=getpass.getuser(), database_url=url, now=datetime.now(UTC))
+    return assess_by_hand(config, actor=current_user(), database_url=url, now=datetime.now(UTC))
 
 
 def launch_retrain(
@@ -77,32 +77,30 @@ def launch_retrain(
 ) -> RetrainResult:
     """Retrain as `decision` says; a new champion is deployed where the stack has a model deployer.
 
-    Alerts go out for a refusal, a new champion and a failure; the journal keeps start, promotion, deployment and
-    outcome. Raises SentimentError for a decision against retraining, StackError for a stack or a prediction database
-    that cannot be used, DataError for data that does not pass validation. A deployment that fails is in the result.
+    The journal keeps start and outcome, and a failure is alerted; a refusal, a new champion and its deployment are
+    told where they happen. Raises SentimentError for a decision against retraining, StackError for a stack or a
+    prediction database that cannot be used, DataError for data that does not pass validation. A deployment that fails
+    is in the result.
     """
     if not decision.retrain:
         raise SentimentError(decision.summary, "See what stands in the way: python run.py retrain status.")
     started = time.monotonic()
     stack = load_stack(stack_name)
-    start = _record_start(config.model_name, stack, decision)
+    lifecycle = settled_lifecycle(stack, config.model_name, on_step)
+    start = _record_start(lifecycle.registry, decision)
     try:
         feedback, trained = _train(config, stack_name, decision, use_cache=use_cache, on_step=on_step)
     except BaseException as error:
         _record_failure(config.model_name, start, error)
         raise
     rollout = Rollout()
-    if trained.registration.promoted:
-        record_promotion(trained)
-        if config.deploy and "model_deployer" in stack.enabled():
-            rollout = _roll_out(config, stack, on_step)
+    if trained.registration.promoted and config.deploy and "model_deployer" in stack.enabled():
+        rollout = _roll_out(config, stack, lifecycle, on_step)
     result = RetrainResult(decision, feedback, trained, rollout, time.monotonic() - started)
     keep(
         config.model_name,
         lambda journal: record_outcome(journal, start, result.outcome, result.summary, version_of(trained)),
     )
-    if result.outcome != "rolled back":
-        alert_outcome(trained, stack)
     return result
 
 
@@ -120,31 +118,26 @@ def _train(
         return feedback, train_result(run, launch, config.model_name, started)
 
 
-def _roll_out(config: RetrainConfig, stack: StackConfig, on_step: OnStep) -> Rollout:
-    name = config.model_name
+def _roll_out(config: RetrainConfig, stack: StackConfig, lifecycle: Lifecycle, on_step: OnStep) -> Rollout:
     try:
         deployment = launch_deploy(config.deployment, stack.name, rollback=None, on_step=on_step).deployment
     except SentimentError as failure:
-        return Rollout(failure=failure, back_to=_go_back(registry_of(stack, name), failure))
+        return Rollout(failure=failure, back_to=_go_back(lifecycle, failure))
     return Rollout(deployment=deployment)
 
 
-def _go_back(registry: Registry, failure: SentimentError) -> int | None:
+def _go_back(lifecycle: Lifecycle, failure: SentimentError) -> int | None:
     """Make the champion that still serves the champion again; None when there was none before."""
     reason = f"the retrained version could not be deployed: {failure.cause}"
     try:
-        champion = registry.rollback(reason, actor=f"retrain, run by {getpass.getuser()}")
+        return lifecycle.roll_back(reason, actor=f"retrain, run by {current_user()}").version
     except GateError:
         return None
-    mirror(registry)
-    version = champion.version
-    record(registry.model_name, Entry("rollback", f"Version {version} is the champion again: {reason}", str(version)))
-    return version
 
 
-def _record_start(model_name: str, stack: StackConfig, decision: RetrainDecision) -> Entry:
-    champion = registry_of(stack, model_name).champion()
-    with journal_of(default_database_url(), model_name) as journal:
+def _record_start(registry: Registry, decision: RetrainDecision) -> Entry:
+    champion = registry.champion()
+    with journal_of(default_database_url(), registry.model_name) as journal:
         return record_start(journal, decision, str(champion.version) if champion else None)
 
 

@@ -3,19 +3,17 @@
 import os
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from zenml.models import PipelineRunResponse
 from zenml.utils.dashboard_utils import get_run_url
 
 from pipelines.fit import step_names
-from pipelines.launch.common import Launch, OnStep, artifact_of, launching, record, registry_of, report_of
+from pipelines.launch.common import Launch, OnStep, artifact_of, launching, registry_of, report_of
 from pipelines.train import train
-from sentiment.config.stack import StackConfig
 from sentiment.config.train import TrainConfig
 from sentiment.evaluation.gate import GateDecision
 from sentiment.lifecycle.registration import Registration
-from sentiment.store.journal import Entry
-from stacks.alerts import AlertKind, send_alert
 from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
 
 
@@ -34,6 +32,13 @@ class TrainResult:
     report_uri: str
     tracking_uri: str | None
     seconds: float
+
+    @property
+    def outcome(self) -> Literal["promoted", "refused", "unchanged"]:
+        """What became of the candidate. One that the gate approved is refused when the champion changed meanwhile."""
+        if self.registration.version is None:
+            return "unchanged"
+        return "promoted" if self.registration.promoted else "refused"
 
 
 def describe(config: TrainConfig, digest: str) -> dict[str, str]:
@@ -58,29 +63,7 @@ def launch_train(config: TrainConfig, digest: str, stack_name: str, *, use_cache
             train, step_names(config), config.steps, run_name=launch.run_name, enable_cache=use_cache
         )
         run = launch.run(lambda: configured(config, digest))
-        result = train_result(run, launch, config.model_name, started)
-    if result.registration.promoted:
-        record_promotion(result)
-    alert_outcome(result, launch.stack)
-    return result
-
-
-def record_promotion(result: TrainResult) -> None:
-    """Keep in the journal that there is a new champion."""
-    record(result.registration.model_name, Entry("promotion", result.decision.summary, version_of(result)))
-
-
-def alert_outcome(result: TrainResult, stack: StackConfig) -> None:
-    """Send an alert for a new champion and for a refusal; that nothing changed is no news."""
-    kinds: dict[str, AlertKind] = {"promote": "new_champion", "refuse": "gate_refused"}
-    if kind := kinds.get(result.decision.outcome):
-        send_alert(
-            kind,
-            result.decision.summary,
-            model_name=result.registration.model_name,
-            model_version=version_of(result),
-            stack=stack,
-        )
+        return train_result(run, launch, config.model_name, started)
 
 
 def version_of(result: TrainResult) -> str | None:

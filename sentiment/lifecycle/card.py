@@ -43,7 +43,8 @@ class SplitCounts(Frozen):
 class CardContext(Frozen):
     """What a card states beyond the evaluation.
 
-    `data_digest` is that of all the data the splits were made from, `versions` are those of the libraries that decide
+    `data_digest` is that of all splits, `training_digest` that of the training rows alone, which the registry keeps as
+    `dataset_digest`; `versions` are those of the libraries that decide
     a prediction, `command` is the one that trained the model.
     """
 
@@ -52,6 +53,7 @@ class CardContext(Frozen):
     config: dict[str, JsonValue]
     data: str
     data_digest: str
+    training_digest: str
     bundled_sample: bool
     splits: tuple[SplitCounts, ...]
     normaliser_version: str
@@ -88,7 +90,8 @@ def model_card(context: CardContext) -> str:
         "aggregate: trends, triage, reports. Not for decisions about a person, and not for texts of another kind.",
         "## Data",
         *([SAMPLE_NOTE] if context.bundled_sample else []),
-        f"{_plain(context.data)}, digest `{context.data_digest}`. Duplicated texts never cross a split.",
+        f"{_plain(context.data)}. The splits have the digest `{context.data_digest}`, the training rows alone "
+        f"`{context.training_digest}`. Duplicated texts never cross a split.",
         _split_table(context.splits),
         *_metrics(evaluation),
         *_decision(context.decision),

@@ -20,10 +20,14 @@ from sentiment.report import Report
 from sentiment.store.caller import SMOKE_TEST_KEY
 
 API_KEY_VARIABLE = "SENTIMENT_API_KEY"
+VALIDATION_ARTIFACT = "validation_artifact"  # the tag of a version with the id of its validation split in ZenML
 
 
 class ServedModel(Report):
-    """A registered version as it is served: the content of `served.json`, and how the registry knows it."""
+    """A registered version as it is served: the content of `served.json`, and how the registry knows it.
+
+    `data_digest` is that of the training rows. `validation_artifact` is None for a version of 0.1.
+    """
 
     role: Literal["champion", "candidate"]
     model_name: str
@@ -33,6 +37,7 @@ class ServedModel(Report):
     git_commit: str
     metrics: dict[str, float]
     card: str
+    validation_artifact: str | None = None
 
     @classmethod
     def of(
@@ -48,11 +53,12 @@ class ServedModel(Report):
             git_commit=version.tags.get("git_commit", "unknown"),
             metrics=version.metrics,
             card=card,
+            validation_artifact=version.tags.get(VALIDATION_ARTIFACT),
         )
 
     def served_json(self) -> dict[str, Any]:
         """What lies beside the model folder in the Bento."""
-        return self.model_dump(exclude={"role", "digest"})
+        return self.model_dump(exclude={"role", "digest", "validation_artifact"})
 
     def to_html(self) -> str:
         """The version and its card."""

@@ -1,6 +1,6 @@
 """Putting a trained candidate into the registry: its folder, its card, its evidence, and the promotion if approved."""
 
-import getpass
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -13,15 +13,19 @@ import yaml
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.data.sources import without_query
+from sentiment.errors import ConfigError
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
-from sentiment.home import PROJECT
+from sentiment.home import PROJECT, current_user
 from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
+from sentiment.lifecycle.deployment import VALIDATION_ARTIFACT
+from sentiment.lifecycle.lifecycle import Lifecycle
+from sentiment.lifecycle.writing import add_report
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import folder_digest
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.pages import html
-from sentiment.registry import Registry
+from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
 
 LIBRARIES = ("scikit-learn", "torch", "transformers", "tokenizers", "polars", "numpy")
@@ -53,12 +57,14 @@ def register_candidate(
     splits: Mapping[str, Reviews],
     config: TrainConfig,
     metrics: Mapping[str, float],
-    registry: Registry,
+    lifecycle: Lifecycle,
     run_id: str | None,
+    validation_artifact: str | None,
 ) -> Registration:
-    """Register the candidate with its card and promote it if the gate approved.
+    """Register the candidate with its card; if the gate approved, promote it over the champion that the gate saw.
 
-    A candidate that is the champion, byte for byte, is not registered again.
+    A candidate that is the champion, byte for byte, is not registered again. `validation_artifact` is the id under
+    which deploy and score find the validation split.
     """
     name = config.model_name
     with tempfile.TemporaryDirectory() as temporary:
@@ -70,24 +76,29 @@ def register_candidate(
         )
         card = model_card(context)
         if decision.outcome == "unchanged":
-            if champion := registry.champion():
-                # One that was registered before references were kept gets its own, and can be monitored.
-                registry.add_report(champion.version, REFERENCE_FILE, reference.model_dump_json())
+            lifecycle.settle()
+            if champion := lifecycle.registry.champion():
+                _complete_reports(lifecycle, champion, reference)
             summary = f"Nothing registered: this model is the champion of {name} already."
             return Registration(
                 model_name=name, version=None, promoted=False, digest=digest, card=card, summary=summary
             )
-        registered = registry.register(
+        registered = lifecycle.register(
             folder,
             digest=digest,
             dataset_digest=splits["train"].digest(),
             metrics=metrics,
             card=card,
+            actor=f"gate, run by {current_user()}",
+            reason=_reason(evaluation, decision),
+            evidence=decision.summary,
             gate="approved" if decision.approved else "refused",
+            over=(decision.champion_digest or "") if decision.approved else None,
             tags={
                 "dataset": config.dataset.name,
                 "candidate": evaluation.name,
                 "git_commit": git_commit() or "unknown",
+                **({VALIDATION_ARTIFACT: validation_artifact} if validation_artifact else {}),
             },
             reports={
                 "evaluation.html": evaluation.to_html(),
@@ -97,17 +108,29 @@ def register_candidate(
             },
             run_id=run_id,
         )
-    if decision.approved:
-        registry.promote(registered.version, _reason(evaluation, decision), actor=f"gate, run by {getpass.getuser()}")
-    status = "registered and promoted to champion" if decision.approved else "registered, not promoted"
     return Registration(
         model_name=name,
         version=registered.version,
-        promoted=decision.approved,
+        promoted=registered.status in ("champion", "archived"),  # archived: there is a newer one already
         digest=digest,
         card=card,
-        summary=f"{name} version {registered.version} ({evaluation.name}) is {status}.",
+        summary=_summary(registered, evaluation.name, name, approved=decision.approved),
     )
+
+
+def _complete_reports(lifecycle: Lifecycle, champion: ModelVersion, reference: Reference) -> None:
+    """A champion that was registered before references were kept gets its own, and can be monitored."""
+    try:
+        lifecycle.registry.report(champion.version, REFERENCE_FILE)
+    except ConfigError:
+        add_report(lifecycle.registry, champion.version, REFERENCE_FILE, reference.model_dump_json())
+
+
+def _summary(registered: ModelVersion, candidate: str, model_name: str, *, approved: bool) -> str:
+    if approved and registered.change and registered.change.event == "refused":
+        return registered.change.summary  # another version became champion meanwhile
+    status = "registered and promoted to champion" if approved else "registered, not promoted"
+    return f"{model_name} version {registered.version} ({candidate}) is {status}."
 
 
 def git_commit() -> str | None:
@@ -130,6 +153,11 @@ def _reason(evaluation: Evaluation, decision: GateDecision) -> str:
     return f"{score}; {decision.comparison.macro_f1.value:+.3f} over {decision.comparison.champion}"
 
 
+def _digest_of_all(splits: Mapping[str, Reviews]) -> str:
+    lines = [f"{name} {reviews.digest()}\n" for name, reviews in splits.items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _card_context(
     evaluation: Evaluation,
     decision: GateDecision,
@@ -145,7 +173,8 @@ def _card_context(
         version=digest[:12],
         config=model.model_dump(mode="json"),
         data=f"{config.dataset.name} ({without_query(config.dataset.path)})",
-        data_digest=splits["train"].digest(),
+        data_digest=_digest_of_all(splits),
+        training_digest=splits["train"].digest(),
         bundled_sample=config.dataset.synthetic,
         splits=tuple(SplitCounts.of(name, reviews) for name, reviews in splits.items()),
         normaliser_version=normaliser_version,

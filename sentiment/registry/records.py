@@ -1,17 +1,67 @@
-"""What the registry tells: model versions and the history of the champion."""
+"""What the registry tells: model versions, the changes that made them what they are, and what follows from those."""
 
+import uuid
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from pydantic import Field
 
 from sentiment.frozen import Frozen
 
 Status = Literal["champion", "candidate", "archived", "none"]
 Gate = Literal["approved", "refused"]
+Event = Literal["registered", "refused", "promoted", "rolled_back", "archived", "deployed"]
+# The changes that say which version is, or was, the champion: what people call the history.
+HISTORY: tuple[Event, ...] = ("promoted", "rolled_back", "archived")
+# MLflow's limits are higher; this keeps the registry's page readable.
+MAX_TEXT = 1000
+
+
+class Change(Frozen):
+    """One change of a model, as the registry keeps it: what is to be, written before anything else is done.
+
+    `version` became champion in the place of `from_version`, was archived, deployed or registered. `evidence` is what
+    spoke for it (the gate's sentence), `forced` that it overruled the gate. The rest is what is still to be done:
+    `over` the digest of the champion that a registered version is to replace ("" for none), `untold` the observers
+    that do not know of the change yet, `owner` the process that is at it. Version 0.1 kept neither id nor model name.
+    """
+
+    format: int = 1
+    id: str = ""
+    model_name: str
+    time: datetime
+    event: Event
+    version: int
+    from_version: int | None = None
+    actor: str
+    reason: str
+    evidence: str = ""
+    forced: bool = False
+    over: str | None = None
+    untold: tuple[str, ...] = ()
+    owner: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The change in a sentence, for the journal and the people who are alerted."""
+        if self.evidence:
+            return self.evidence
+        if self.event == "rolled_back":
+            return f"Version {self.version} is the champion again: {self.reason}"
+        return f"By {self.actor}: {self.reason}"
+
+    @property
+    def title(self) -> str:
+        """The change in two words."""
+        return f"{self.event.replace('_', ' ')} {self.version}"
 
 
 class ModelVersion(Frozen):
-    """One registered model. `digest` is the model folder's, `reason` why it holds its status."""
+    """One registered model. `digest` is the model folder's, `reason` why it holds its status.
+
+    `change` is how it was registered; None for a version of 0.1.
+    """
 
     version: int
     status: Status
@@ -26,22 +76,48 @@ class ModelVersion(Frozen):
     created_at: datetime
     reason: str
     tags: dict[str, str]
+    change: Change | None = Field(default=None, repr=False)
 
 
-class PromotionEvent(Frozen):
-    """One row of the history: `version` became champion (or was archived) in the place of `from_version`."""
+class Standing(NamedTuple):
+    """What a version is by the history, and why."""
 
-    time: datetime
-    event: Literal["promoted", "rolled_back", "archived"]
-    version: int
-    from_version: int | None
-    actor: str
+    status: Literal["champion", "archived"]
     reason: str
-    evidence: str = ""
-    forced: bool = False
 
 
-def reigning(history: Sequence[PromotionEvent]) -> list[int]:
+def new_change(model_name: str, event: Event, version: int, *, actor: str, reason: str, **rest: object) -> Change:
+    """A change that happens now."""
+    values = {"actor": actor, "reason": reason[:MAX_TEXT], **rest}
+    values["evidence"] = str(values.get("evidence", ""))[:MAX_TEXT]
+    return Change.model_validate(
+        {
+            "id": uuid.uuid4().hex,
+            "model_name": model_name,
+            "time": datetime.now(UTC),
+            "event": event,
+            "version": version,
+            **values,
+        }
+    )
+
+
+def standings(history: Sequence[Change]) -> dict[int, Standing]:
+    """What the history says of every version in it; at most one is the champion."""
+    found: dict[int, Standing] = {}
+    for change in history:
+        if change.event == "archived":
+            found[change.version] = Standing("archived", change.reason)
+            continue
+        why = f"version {change.version} {change.event.replace('_', ' ')}: {change.reason}"[:MAX_TEXT]
+        before = [version for version, each in found.items() if each.status == "champion"]
+        for version in {*before, *([change.from_version] if change.from_version else [])}:
+            found[version] = Standing("archived", why)
+        found[change.version] = Standing("champion", change.reason)
+    return found
+
+
+def reigning(history: Sequence[Change]) -> list[int]:
     """The champions that a chain of rollbacks would walk back through, the current one last."""
     reigns: list[int] = []
     for event in history:

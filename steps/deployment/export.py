@@ -1,5 +1,6 @@
 """Bring the model into the fastest format that answers as it does."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from zenml import ArtifactConfig, log_metadata, save_artifact, step
@@ -24,7 +25,7 @@ def export_model(
 
     Never cached: the choice is by the latency on this machine.
     """
-    validation = validation_rows(served.digest)
+    validation = validation_rows(served)
     if validation is None:
         log_metadata({SUMMARY: f"kept as {classifier.kind}: its validation rows are not in this ZenML"})
         return classifier
@@ -34,14 +35,24 @@ def export_model(
     return chosen
 
 
-def validation_rows(digest: str) -> Reviews | None:
-    """The validation rows of the run that registered the model with this digest; None when this ZenML has none."""
+def validation_rows(served: ServedModel) -> Reviews | None:
+    """The validation rows of the run that registered the model; None when this ZenML has none."""
     client = Client()
+    if served.validation_artifact:
+        with suppress(KeyError):
+            rows: Reviews = client.get_artifact_version(served.validation_artifact).load()
+            return rows
+        return None
+    return _rows_of_old_version(client, served.digest)
+
+
+def _rows_of_old_version(client: Client, digest: str) -> Reviews | None:
+    """Version 0.1 kept no id: whichever run published this digest. Goes with 0.3.0."""
     for artifact in depaginate(client.list_artifact_versions, artifact=REGISTRATION, sort_by="desc:created"):
         registration = artifact.load()
         if isinstance(registration, Registration) and registration.digest == digest:
             steps = artifact.run.steps
-            rows = next(found for each in steps.values() for found in each.outputs.get(VALIDATION, []))
-            reviews: Reviews = rows.load()
+            found = next(found for each in steps.values() for found in each.outputs.get(VALIDATION, []))
+            reviews: Reviews = found.load()
             return reviews
     return None

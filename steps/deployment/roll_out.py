@@ -8,19 +8,22 @@ from typing import Annotated
 from zenml import log_metadata, step
 
 from sentiment.config.deploy import DeployConfig, TrafficConfig
+from sentiment.home import current_user
 from sentiment.lifecycle.deployment import Answer, Deployment, ServedModel, smoke_test
 from sentiment.lifecycle.registration import git_commit
 from sentiment.models.base import TextClassifier
 from serving.bento import CANDIDATE_DIR, BentoModel, build_bento
 from stacks.model_deployer import active_deployer
+from stacks.observers import lifecycle_of
 from steps.names import DEPLOYMENT, SUMMARY
+from steps.tracking import registry
 
 
-@step(enable_cache=False)
+@step(experiment_tracker=True, enable_cache=False)
 def roll_out(
     classifiers: list[TextClassifier], models: list[ServedModel], config: DeployConfig
 ) -> Annotated[Deployment, DEPLOYMENT]:
-    """Deploy the first model, with the second beside it if there are two, through the stack's model deployer."""
+    """Deploy the first model through the stack's model deployer, with the second beside it if there are two."""
     deployer = active_deployer()
     now = datetime.now(UTC)
     champion = models[0]
@@ -64,6 +67,8 @@ def roll_out(
         replaced=rolled_out.replaced,
         answers=tuple(answers),
     )
+    lifecycle = lifecycle_of(registry(champion.model_name))
+    lifecycle.deployed(int(champion.version), deployment.summary, actor=current_user())
     log_metadata({SUMMARY: deployment.summary})
     return deployment
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import mlflow
-from zenml import log_metadata, step
+from zenml import get_step_context, log_metadata, step
 
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
@@ -12,7 +12,7 @@ from sentiment.evaluation.gate import GateDecision
 from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
-from stacks.model_control_plane import mirror
+from stacks.observers import lifecycle_of
 from steps.names import REGISTRATION, SUMMARY
 from steps.tracking import flat_metrics, registry
 
@@ -28,9 +28,9 @@ def register_model(
     test: Reviews,
     config: TrainConfig,
 ) -> Annotated[Registration, REGISTRATION]:
-    """Register, promote if approved, and mirror the registry in ZenML's model control plane."""
-    models = registry(config.model_name)
+    """Register, promote if approved, and tell whoever is told of that."""
     run = mlflow.active_run()
+    (rows,) = get_step_context().step_run.inputs["validation"]
     registration = register_candidate(
         candidate,
         evaluation,
@@ -39,9 +39,9 @@ def register_model(
         splits={"train": train, "validation": validation, "test": test},
         config=config,
         metrics=flat_metrics(evaluation),
-        registry=models,
+        lifecycle=lifecycle_of(registry(config.model_name)),
         run_id=run.info.run_id if run else None,
+        validation_artifact=str(rows.id),
     )
-    mirror(models)
     log_metadata({SUMMARY: registration.summary})
     return registration

@@ -23,7 +23,7 @@ def fetch_scorer(
 ]:
     """A transformer as deploy would serve it: chosen on the validation rows of the run that registered it."""
     classifier, served = fetch_model.entrypoint(config.model_name, "champion")
-    validation = validation_rows(served.digest) if classifier.kind == "transformer" else None
+    validation = validation_rows(served) if classifier.kind == "transformer" else None
     if validation is not None:
         classifier, report = choose_format(classifier, validation, config.export, seed=config.seed)
         log_metadata({SUMMARY: report.summary.rstrip(".")})

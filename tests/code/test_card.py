@@ -29,6 +29,7 @@ def _context(evaluation: Evaluation, **changes: Any) -> CardContext:
         config={"kind": "linear", "ngrams": [1, 4], "note": "가나다"},
         data="sample",
         data_digest="d" * 64,
+        training_digest="e" * 64,
         bundled_sample=False,
         splits=(
             SplitCounts(
@@ -54,6 +55,7 @@ def test_the_card_states_everything(evaluation: Evaluation) -> None:
         "| kind | scripted |",
         '"note": "가나다"',
         "d" * 64,
+        "e" * 64,
         "| train | 1,000 | 480 | 520 | 700 | 300 |",
         "| test | 120 | 60 | 60 | 120 | 0 |",
         f"| macro-F1 | {evaluation.macro_f1} |",

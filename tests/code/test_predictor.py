@@ -9,9 +9,11 @@ import pytest
 from sentiment import Predictor
 from sentiment.errors import DataError, SentimentError
 from sentiment.home import home
+from sentiment.lifecycle import Lifecycle
 from sentiment.models.folder import folder_digest, write_manifest
 from sentiment.models.majority import MajorityClassifier
 from sentiment.registry import Registry, default_tracking_uri
+from sentiment.store.database import default_database_url
 from sentiment.text.normalise import TextNormaliser
 
 
@@ -37,10 +39,11 @@ def saved(folder: Path, positive: float) -> Path:
 
 
 def promote(registry: Registry, folder: Path) -> int:
-    version = registry.register(
-        folder, digest=folder_digest(folder), dataset_digest="d", metrics={}, card="", gate="approved"
+    lifecycle = Lifecycle(registry, default_database_url())
+    version = lifecycle.register(
+        folder, digest=folder_digest(folder), dataset_digest="d", metrics={}, card="", actor="ci", gate="approved"
     )
-    return registry.promote(version.version, "better", actor="ci").version
+    return lifecycle.promote(version.version, "better", actor="ci").version
 
 
 def test_one_string_is_one_text_and_many_stay_in_order(tmp_path: Path) -> None:
@@ -74,7 +77,9 @@ def test_without_a_registry_the_error_says_how_to_get_one() -> None:
 
 def test_a_candidate_is_no_champion(registry: Registry, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", 0.75)
-    registry.register(folder, digest=folder_digest(folder), dataset_digest="d", metrics={}, card="")
+    digest = folder_digest(folder)
+    lifecycle = Lifecycle(registry, default_database_url())
+    lifecycle.register(folder, digest=digest, dataset_digest="d", metrics={}, card="", actor="ci")
     with pytest.raises(SentimentError, match="no champion"):
         Predictor.champion()
 
@@ -87,7 +92,7 @@ def test_the_champion_follows_promotions_and_rollbacks_and_must_be_untouched(
     assert Predictor.champion().version == 2
     assert Predictor.champion().predict("?")[0]["label"] == "부정"
 
-    registry.rollback("worse", actor="ci")
+    Lifecycle(registry, default_database_url()).roll_back("worse", actor="ci")
     assert Predictor.champion().version == 1
     assert Predictor.champion().predict("?")[0]["label"] == "긍정"
 
