@@ -20,6 +20,7 @@ from sentiment import Predictor
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.export import ExportReport
+from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.deployment import ServedModel
 from sentiment.lifecycle.registration import Registration
 from sentiment.models.folder import load_classifier
@@ -147,7 +148,8 @@ def test_the_spool_is_written_and_nothing_is_put_aside(database: Path, database_
     assert '"따옴표" 그리고 😀 이모지' in [row.text for row in window.rows]
 
 
-def test_the_registry_tells_versions_history_and_evidence(registry: Registry) -> None:
+def test_the_registry_tells_versions_history_and_evidence(registry: Registry, database_url: str) -> None:
+    assert Lifecycle(registry, database_url).settle() is None
     archived, champion = registry.versions()
     assert (archived.version, archived.status) == (1, "archived")
     assert (champion.version, champion.status) == (2, "champion")

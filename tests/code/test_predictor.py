@@ -17,14 +17,6 @@ from sentiment.store.database import default_database_url
 from sentiment.text.normalise import TextNormaliser
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database with MLflow's tables: making them takes seconds."""
-    database = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    assert Registry(f"sqlite:///{database}").versions() == []
-    return database.read_bytes()
-
-
 @pytest.fixture
 def registry(empty_database: bytes) -> Registry:
     """The registry of SENTIMENT_HOME."""

@@ -1,6 +1,5 @@
 """The registry against a real MLflow on SQLite."""
 
-import json
 import socket
 import sqlite3
 import time
@@ -15,45 +14,15 @@ from sentiment.lifecycle.writing import add_report
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
+from tests.code.registries import model_folder, register
 
 
 @pytest.fixture
-def lifecycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Lifecycle:
+def lifecycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: bytes) -> Lifecycle:
     monkeypatch.chdir(tmp_path)
     database = tmp_path / "mlflow.db"
-    database.write_bytes(empty_database.read_bytes())
+    database.write_bytes(empty_database)
     return Lifecycle(Registry(f"sqlite:///{database}"), f"sqlite:///{tmp_path / 'predictions.db'}")
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Creating MLflow's tables takes seconds: once for the module."""
-    database = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    assert Registry(f"sqlite:///{database}").versions() == []
-    return database
-
-
-def model_folder(root: Path, weights: str) -> tuple[Path, str]:
-    folder = root / weights
-    folder.mkdir(parents=True)
-    (folder / "classifier.json").write_text(json.dumps({"kind": "linear", "labels": ["부정", "긍정"]}))
-    (folder / "weights.txt").write_text(weights)
-    return folder, write_manifest(folder)
-
-
-def register(lifecycle: Lifecycle, root: Path, weights: str, gate: str | None = "approved") -> int:
-    folder, digest = model_folder(root / "models", weights)
-    return lifecycle.register(
-        folder,
-        digest=digest,
-        dataset_digest="d" * 64,
-        metrics={"macro_f1": 0.81},
-        card="# 카드",
-        actor="ci",
-        reports={"evaluation.html": "<p>잘했어요</p>"},
-        tags={"git_commit": "abc"},
-        gate=gate,
-    ).version
 
 
 def test_a_registered_version_is_the_candidate_and_carries_its_origin(lifecycle: Lifecycle, tmp_path: Path) -> None:
