@@ -96,7 +96,7 @@ class Evaluation(Report):
     @cached_property
     def figures(self) -> dict[str, bytes]:
         """The confusion matrix, the reliability curve and, when slices have enough rows, macro-F1 by slice."""
-        from sentiment.evaluation import plots
+        from sentiment.pages import plots
 
         pictures = {
             "confusion": plots.confusion_matrix(self.confusion, self.labels),

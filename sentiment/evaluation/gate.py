@@ -81,7 +81,7 @@ class GateDecision(Report):
     @cached_property
     def figures(self) -> dict[str, bytes]:
         """Macro-F1 of candidate, champion and baselines."""
-        from sentiment.evaluation import plots
+        from sentiment.pages import plots
 
         return {"contenders": plots.contenders(self.contenders, self.config.register_threshold)}
 

@@ -40,7 +40,7 @@ class Selection(Report):
     @cached_property
     def figures(self) -> dict[str, bytes]:
         """Macro-F1 of the candidates."""
-        from sentiment.evaluation import plots
+        from sentiment.pages import plots
 
         return {"candidates": plots.choices(self.candidates)}
 

@@ -9,7 +9,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import Image
 
-from sentiment.evaluation import plots
+from sentiment.pages import plots
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
