@@ -1,10 +1,11 @@
-"""Reports as JSON, shown in the dashboard as the page they make of themselves."""
+"""Reports as JSON, shown in the dashboard as their page."""
 
 from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
+from sentiment.pages import page_of
 from sentiment.report import Report
 
 
@@ -30,5 +31,5 @@ class ReportMaterializer(BaseMaterializer):
         """The report's page, pictures included."""
         page = f"{self.uri}/report.html"
         with self.artifact_store.open(page, "w") as file:
-            file.write(data.to_html())
+            file.write(page_of(data))
         return {page: VisualizationType.HTML}

@@ -5,7 +5,6 @@ must reach its threshold, and must also be larger than what chance alone does to
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,7 +21,6 @@ from sentiment.monitoring.distribution import Distribution
 from sentiment.monitoring.domain import Term, separate
 from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, distances
 from sentiment.monitoring.reference import Reference
-from sentiment.pages import html
 from sentiment.report import Report
 
 Status = Literal["drift", "no_drift", "not_enough_data"]
@@ -48,7 +46,6 @@ FEWEST_VALUES = 20
 # its distance is the difference of two shares, and chance exceeds 3.1 in about one window in 300.
 CHANCE = {WASSERSTEIN: 4.0, TRAIT: 3.1, JENSEN_SHANNON: 1.6, AUC: 1.7}
 AUC_OF_GUESSING = 0.5
-PICTURES = 8
 
 
 class DriftTest(Frozen):
@@ -118,75 +115,6 @@ class DriftReport(Report):
         return (
             f"Not enough data for a verdict: {self.texts:,} distinct texts to compare with {self.reference_rows:,} of "
             f"the reference, and {self.min_rows:,} are needed on both sides."
-        )
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """All effects against their thresholds, and both distributions of what drifted."""
-        from sentiment.monitoring import drift_plots
-
-        if not self.tests:
-            return {}
-        return {
-            "effects": drift_plots.effects(self.tests),
-            **{
-                test.name: drift_plots.distribution(test.title, test.distribution)
-                for test in self.drifted[:PICTURES]
-                if test.distribution
-            },
-        }
-
-    def to_html(self) -> str:
-        """The verdict, the tests, the pictures, what is typical of the window, and the state of its data."""
-        ok = {"drift": False, "no_drift": True, "not_enough_data": None}[self.status]
-        period = f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC" if self.since and self.until else "–"
-        return html.page(
-            "Drift",
-            html.badge(self.status.replace("_", " "), ok),
-            html.paragraph(self.summary),
-            html.table(
-                ["window", "rows", "distinct texts", "reference", "model version"],
-                [(period, self.rows, self.texts, self.reference_rows, self.model_version)],
-            ),
-            html.section("Tests", self._test_table()),
-            *(html.figure(png, stem) for stem, png in self.figures.items()),
-            html.section("What tells the texts apart", *self._terms()),
-            html.section("Data", self._data_table()),
-        )
-
-    def _test_table(self) -> str:
-        return html.table(
-            ["", "what", "effect", "drift from", "method", "window", "reference", ""],
-            [
-                (
-                    html.badge("drift", False) if test.drifted else "",
-                    test.title,
-                    f"{test.effect:.3f}",
-                    f"{test.threshold:.3f}",
-                    test.method,
-                    test.rows,
-                    test.reference_rows,
-                    test.detail,
-                )
-                for test in sorted(self.tests, key=lambda test: -test.excess)
-            ],
-        )
-
-    def _terms(self) -> Iterator[str]:
-        if not self.terms:
-            yield html.paragraph("Nothing was compared.")
-            return
-        yield html.paragraph("Character n-grams that tell the window from the reference best, and who has them.")
-        yield html.table(
-            ["n-gram", "reference", "window"],
-            [(term.text, f"{term.reference:.1%}", f"{term.window:.1%}") for term in self.terms],
-        )
-
-    def _data_table(self) -> str:
-        data = self.data
-        return html.table(
-            ["rows", "empty", "repeated", "with odd characters", f"over {MOST_CHARACTERS:,} characters"],
-            [(data.rows, data.empty, data.repeated, data.odd, data.too_long)],
         )
 
 

@@ -15,6 +15,7 @@ from sentiment.monitoring.descriptors import DESCRIPTORS, describe
 from sentiment.monitoring.distribution import Distribution
 from sentiment.monitoring.domain import separate
 from sentiment.monitoring.drift import AUC, JENSEN_SHANNON, TRAIT, WASSERSTEIN, DriftReport, chance, detect_drift
+from sentiment.pages import figures_of, page_of
 from tests.code.monitoring_worlds import START, World, answered, make_world
 
 CONFIG = DriftConfig()
@@ -98,7 +99,7 @@ def test_few_rows_are_not_enough_data_and_never_no_drift(world: World) -> None:
         assert report.status == "not_enough_data", rows
         assert f"{rows:,} distinct texts" in report.summary
         assert "300 are needed" in report.summary
-        assert "not enough data" in report.to_html()
+        assert "not enough data" in page_of(report)
     assert detected(world, world.traffic["text"].head(300)).status == "no_drift"
 
 
@@ -175,13 +176,13 @@ def test_the_report_survives_storing_and_its_page_is_small_and_safe(world: World
     report = detected(world, pl.Series(texts))
     assert DriftReport.model_validate_json(report.model_dump_json(indent=2)) == report
     assert len(report.model_dump_json()) < 100_000
-    page = report.to_html()
+    page = page_of(report)
     assert len(page.encode()) < 2_000_000
     assert "<script" not in page
     assert "example.com" not in page
     assert "1234" not in page.replace("base64", "").split("What tells the texts apart")[1]
-    assert all(picture.startswith(b"\x89PNG") for picture in report.figures.values())
-    assert {"effects", "unseen"} <= report.figures.keys()
+    assert all(picture.startswith(b"\x89PNG") for picture in figures_of(report).values())
+    assert {"effects", "unseen"} <= figures_of(report).keys()
 
 
 def test_the_same_window_gives_the_same_report(world: World, on_traffic: DriftReport) -> None:
