@@ -24,8 +24,9 @@ class ReportMaterializer(BaseMaterializer):
     def load(self, data_type: type[Any]) -> Report:
         """Read `report.json` back into the report's own type."""
         with self.artifact_store.open(f"{self.uri}/{self.FILE}", "r") as file:
-            report: Report = data_type.model_validate_json(file.read())
-            return report
+            stored = file.read()
+        report: Report = data_type.read(stored, f"The report {self.uri}/{self.FILE}")
+        return report
 
     def save_visualizations(self, data: Report) -> dict[str, VisualizationType]:
         """The report's page, pictures included."""

@@ -51,7 +51,7 @@ class ServedModel(Report):
 
     def served_json(self) -> dict[str, Any]:
         """What lies beside the model folder in the Bento."""
-        return self.model_dump(exclude={"role", "digest"})
+        return self.model_dump(exclude={"role", "digest", "format"})
 
 
 class Answer(Frozen):
