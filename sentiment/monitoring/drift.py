@@ -19,7 +19,7 @@ from sentiment.monitoring.data_quality import DataQuality, data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
 from sentiment.monitoring.distribution import Distribution
 from sentiment.monitoring.domain import Term, separate
-from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, distances
+from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, EvidentlyReport, distances
 from sentiment.monitoring.reference import Reference
 from sentiment.report import Report
 
@@ -80,7 +80,8 @@ class DriftReport(Report):
     """The verdict on one window and the tests behind it.
 
     `rows`: of the window, of which `texts` are distinct and compared with the `reference_rows`. `model_version`: of the
-    newest row. `terms`: what is typical of the window, masked. `evidently`: Evidently's own report.
+    newest row. `terms`: what is typical of the window, masked. `evidently` is read from reports stored before 0.2, and
+    not written: `EvidentlyReport` holds it now.
     """
 
     status: Status
@@ -94,7 +95,7 @@ class DriftReport(Report):
     model_version: str | None
     data: DataQuality
     terms: tuple[Term, ...] = ()
-    evidently: dict[str, JsonValue] = Field(default_factory=dict)
+    evidently: dict[str, JsonValue] = Field(default={}, exclude=True, repr=False)
 
     @property
     def drifted(self) -> tuple[DriftTest, ...]:
@@ -118,8 +119,12 @@ class DriftReport(Report):
         )
 
 
-def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig, *, seed: int) -> DriftReport:
+def detect_drift(
+    reference: Reference, window: pl.DataFrame, config: DriftConfig, *, seed: int
+) -> tuple[DriftReport, EvidentlyReport]:
     """Compare the newest rows of `window` (time, model_version, text, label, confidence) with the reference.
+
+    The verdict is ours; the second report is Evidently's of the same distances, empty when there are too few texts.
 
     Texts that are the same after normalisation count once, as in the reference: what a flood of one text does is said
     by the share of repeated texts. Too few distinct texts on either side are "not_enough_data", never "no_drift";
@@ -132,14 +137,14 @@ def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig
     compared = cleaned.filter(pl.col("cleaned") != "").filter(pl.col("cleaned").is_first_distinct())
     tests = _data_tests(data, config) if data.rows else ()
     terms: tuple[Term, ...] = ()
-    evidently: dict[str, JsonValue] = {}
+    evidently = EvidentlyReport()
     enough = min(compared.height, len(reference.texts)) >= config.min_rows
     if enough:
         column_tests, evidently = _column_tests(reference, compared, config)
         domain_test, terms = _domain_test(reference, compared["cleaned"], config, seed)
         tests = (*column_tests, domain_test, *tests)
     newest = rows.tail(1)["model_version"].to_list()
-    return DriftReport(
+    report = DriftReport(
         status="drift" if any(test.drifted for test in tests) else "no_drift" if enough else "not_enough_data",
         tests=tests,
         rows=rows.height,
@@ -151,8 +156,8 @@ def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig
         model_version=newest[0] if newest else None,
         data=data,
         terms=terms,
-        evidently=evidently,
     )
+    return report, evidently
 
 
 def chance(method: Method, rows: int, reference_rows: int) -> float:
@@ -163,7 +168,7 @@ def chance(method: Method, rows: int, reference_rows: int) -> float:
 
 def _column_tests(
     reference: Reference, compared: pl.DataFrame, config: DriftConfig
-) -> tuple[list[DriftTest], dict[str, JsonValue]]:
+) -> tuple[list[DriftTest], EvidentlyReport]:
     before, now = (
         frame.select("label", "confidence").hstack(describe(frame["text"], reference.vocabulary))
         for frame in (reference.frame(), compared)
@@ -180,7 +185,8 @@ def _column_tests(
         _Column("confidence", "confidence", WASSERSTEIN, config.confidence_distance, SMALLEST_DEVIATION),
     ]
     columns = [each for each in columns if min(before[each.name].count(), now[each.name].count()) >= FEWEST_VALUES]
-    effects, evidently = distances(before, now, [each.comparison() for each in columns])
+    comparisons = [each.comparison(before[each.name], now[each.name]) for each in columns]
+    effects, evidently = distances(before, now, comparisons)
     return [each.test(before[each.name], now[each.name], effects[each.name]) for each in columns], evidently
 
 
@@ -194,9 +200,13 @@ class _Column:
     threshold: float
     spread: float = SMALLEST_DEVIATION
 
-    def comparison(self) -> Comparison:
+    def least(self, before: pl.Series, now: pl.Series) -> float:
+        """The effect from which it says drift."""
+        return max(self.threshold, chance(self.method, now.count(), before.count()))
+
+    def comparison(self, before: pl.Series, now: pl.Series) -> Comparison:
         method = "jensenshannon" if self.method == JENSEN_SHANNON else "wasserstein"
-        return Comparison(self.name, method, self.threshold, self.spread)  # type: ignore[arg-type]
+        return Comparison(self.name, method, self.least(before, now), self.spread)  # type: ignore[arg-type]
 
     def test(self, before: pl.Series, now: pl.Series, effect: float) -> DriftTest:
         numbers = self.method != JENSEN_SHANNON
@@ -206,7 +216,7 @@ class _Column:
             name=self.name,
             title=self.title,
             effect=effect,
-            threshold=max(self.threshold, chance(self.method, now.count(), before.count())),
+            threshold=self.least(before, now),
             method=self.method,
             rows=now.count(),
             reference_rows=before.count(),

@@ -1,4 +1,4 @@
-"""The pages of monitoring: the reference, the window, drift and quality. No page shows a text."""
+"""The pages of monitoring: the reference, the window, drift (ours and Evidently's) and quality. None shows a text."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +8,7 @@ from sentiment.monitoring.data_quality import DataQuality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
 from sentiment.monitoring.domain import Term
 from sentiment.monitoring.drift import DriftReport, DriftTest
+from sentiment.monitoring.evidently_report import EvidentlyReport
 from sentiment.monitoring.quality import DayQuality, QualityReport
 from sentiment.monitoring.reference import Reference
 from sentiment.monitoring.window import Window
@@ -93,6 +94,19 @@ def _drift(report: DriftReport, figures: Figures) -> str:
         html.section("What tells the texts apart", *_terms(report.terms)),
         html.section("Data", _data_table(report.data)),
     )
+
+
+@compose.register
+def _evidently(report: EvidentlyReport, figures: Figures) -> str:
+    """Evidently's own page, whose scripts come with it: about 4 MB."""
+    if report.snapshot is None:
+        return html.page(
+            "Drift, by Evidently", html.paragraph("Not enough data: nothing was compared. The drift report says why.")
+        )
+    from evidently.core.report import Snapshot
+
+    page: str = Snapshot.loads(report.snapshot).get_html_str(as_iframe=False)
+    return page
 
 
 @figures_of.register
