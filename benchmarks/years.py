@@ -237,7 +237,7 @@ class Decided:
 
     def _decide(self, window: pl.DataFrame, labels: LabelCounts, now: datetime) -> RetrainDecision:
         reference = self.line.model.reference
-        drift = detect_drift(reference, window, DriftConfig(), seed=SEED)
+        drift, _ = detect_drift(reference, window, DriftConfig(), seed=SEED)
         quality = measure_quality(window, reference, QualityConfig(), seed=SEED)
         return decide_retraining(drift, quality, labels, POLICY, self.history, paused=False, now=now)
 

@@ -48,6 +48,8 @@ def _print(result: "MonitorResult", run: str) -> None:
     out.print("\n[bold]Look[/]")
     for what, page in result.pages.items():
         out.print(f"  {escape(page)}  [dim]{what}[/]")
+    if result.evidently.is_dir():
+        out.print(f"  evidently ui --workspace {escape(str(result.evidently))}  [dim]drift over the last runs[/]")
     out.print(f"  {escape(dashboard(result.dashboard_url))}  [dim]the dashboard; this run is {result.run_id}[/]")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 

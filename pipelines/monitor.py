@@ -24,7 +24,7 @@ def monitor(config: MonitorConfig) -> None:
     """Drift and quality of the champion, and whether to retrain."""
     reference, version = fetch_reference(config.model_name)
     window = read_newest(version, config)
-    drift = measure_drift(reference, window, config)
+    drift, _ = measure_drift(reference, window, config)
     quality = measure_champion(reference, version, config)
     tell(config.model_name, version, drift, quality)
     decide_retrain(drift, quality, config.retrain)

@@ -1,9 +1,7 @@
-"""What the steps share of MLflow: learning curves, evaluations with their pictures, and the registry."""
+"""What the steps share of MLflow: learning curves, metrics, and the registry."""
 
 import re
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import mlflow
 
@@ -29,15 +27,6 @@ def log_curve(prefix: str) -> Callable[[int, dict[str, float]], None]:
 def log_metrics(evaluation: Evaluation, prefix: str) -> None:
     """Record the headline metrics and their intervals as `prefix/metric`."""
     mlflow.log_metrics({f"{prefix}/{name}": value for name, value in flat_metrics(evaluation).items()})
-
-
-def log_page(evaluation: Evaluation, prefix: str) -> None:
-    """Record an evaluation's page and its pictures as files under `prefix`."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, png in evaluation.figures.items():
-            (Path(folder) / f"{name}.png").write_bytes(png)
-        (Path(folder) / "evaluation.html").write_text(evaluation.to_html(), encoding="utf-8")
-        mlflow.log_artifacts(folder, prefix)
 
 
 def flat_metrics(evaluation: Evaluation) -> dict[str, float]:

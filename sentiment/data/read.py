@@ -16,7 +16,6 @@ from sentiment.data.database import DATABASE, query_digest
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
 from sentiment.errors import DataError, nearest
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.text.hashing import fractions
 from sentiment.text.pii import mask
@@ -59,16 +58,6 @@ class ReadingReport(Report):
     left_out: dict[str, int]
     noticed: dict[str, int]
     rows: dict[str, int]
-
-    def to_html(self) -> str:
-        """The counts as tables."""
-        return html.page(
-            f"Reading {self.dataset}",
-            html.section("Rows", html.table(["split", "rows"], self.rows.items())),
-            html.section("Left out, as the config asks", html.table(["reason", "rows"], self.left_out.items())),
-            html.section("Noticed", html.table(["what", "rows"], self.noticed.items())),
-            html.section("Files", html.table(["file"], [[file] for file in self.files])),
-        )
 
 
 class ReviewStream:

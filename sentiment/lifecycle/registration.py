@@ -20,7 +20,6 @@ from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import folder_digest
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
-from sentiment.pages import html
 from sentiment.registry import Registry
 from sentiment.report import Report
 
@@ -37,12 +36,6 @@ class Registration(Report):
     card: str
     summary: str
 
-    def to_html(self) -> str:
-        """The outcome, then the model card as it was registered."""
-        return html.page(
-            "Registration", html.paragraph(self.summary), html.section("Model card", html.preformatted(self.card))
-        )
-
 
 def register_candidate(
     candidate: TextClassifier,
@@ -53,10 +46,11 @@ def register_candidate(
     splits: Mapping[str, Reviews],
     config: TrainConfig,
     metrics: Mapping[str, float],
+    pages: Mapping[str, str],
     registry: Registry,
     run_id: str | None,
 ) -> Registration:
-    """Register the candidate with its card and promote it if the gate approved.
+    """Register the candidate with its card and `pages` (by file name), and promote it if the gate approved.
 
     A candidate that is the champion, byte for byte, is not registered again.
     """
@@ -90,8 +84,7 @@ def register_candidate(
                 "git_commit": git_commit() or "unknown",
             },
             reports={
-                "evaluation.html": evaluation.to_html(),
-                "gate.html": decision.to_html(),
+                **pages,
                 REFERENCE_FILE: reference.model_dump_json(),
                 "config.yaml": yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },

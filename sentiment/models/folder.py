@@ -8,10 +8,13 @@ from pathlib import Path
 
 from sentiment.errors import SentimentError
 from sentiment.models.base import TextClassifier
+from sentiment.stored import require_known_format
 from sentiment.text.normalise import TextNormaliser
 
 IDENTITY = "classifier.json"
 MANIFEST = "manifest.json"
+# Of `classifier.json`. It is written there from 2 on: a further key would change the digest of every model.
+FORMAT = 1
 
 # kind -> where its class lives; imported on use, because a transformer's imports cost seconds.
 KINDS = {
@@ -80,7 +83,9 @@ def verify_manifest(folder: Path) -> str:
 def load_classifier(folder: Path) -> TextClassifier:
     """Verify a model folder and load the classifier it holds."""
     verify_manifest(folder)
-    kind = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))["kind"]
+    identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    require_known_format(identity, FORMAT, f"The model in {folder}")
+    kind = identity["kind"]
     if kind not in KINDS:
         raise SentimentError(f"{folder} holds a classifier of the unknown kind {kind!r}.")
     module, _, name = KINDS[kind].partition(":")

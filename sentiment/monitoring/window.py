@@ -34,7 +34,6 @@ from sqlalchemy import (
 )
 
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import database_errors, make_engine
@@ -98,17 +97,6 @@ class Window(Report):
             return f"{name} has answered nothing yet."
         since, until = (f"{row.time:%Y-%m-%d %H:%M}" for row in (self.rows[0], self.rows[-1]))
         return f"{len(self.rows):,} rows of {name}, {since} to {until} UTC."
-
-    def to_html(self) -> str:
-        """Counts, never texts."""
-        frame = self.frame().with_columns(day=pl.col("time").dt.date())
-        tables = [
-            html.section(
-                f"Rows by {column}", html.table((column, "rows"), frame[column].value_counts().sort(column).rows())
-            )
-            for column in ("day", "label", "origin")
-        ]
-        return html.page("Window", html.paragraph(self.summary), *tables)
 
 
 class Labelled(BaseModel):

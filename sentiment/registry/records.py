@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from sentiment.frozen import Frozen
+from sentiment.stored import Stored
 
 Status = Literal["champion", "candidate", "archived", "none"]
 Gate = Literal["approved", "refused"]
@@ -28,7 +29,7 @@ class ModelVersion(Frozen):
     tags: dict[str, str]
 
 
-class PromotionEvent(Frozen):
+class PromotionEvent(Stored):
     """One row of the history: `version` became champion (or was archived) in the place of `from_version`."""
 
     time: datetime

@@ -190,7 +190,8 @@ class Registry:
         """Every promotion, rollback and archiving, oldest first."""
         model = self._model()
         tags = model.tags if model else {}
-        return [PromotionEvent.model_validate_json(tags[key]) for key in sorted(tags) if key.startswith(EVENT_PREFIX)]
+        events = [key for key in sorted(tags) if key.startswith(EVENT_PREFIX)]
+        return [PromotionEvent.read(tags[key], f"The entry {key} of {self.model_name}'s history") for key in events]
 
     @stack_errors
     def card(self, version: int) -> str:

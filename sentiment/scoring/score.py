@@ -14,7 +14,6 @@ import polars as pl
 
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.target import Target
@@ -55,15 +54,6 @@ class ShardReport(Report):
         scored = f"{self.scored:,} rows scored at {self.scored / max(self.seconds, 1e-9):,.0f} a second"
         there = f"{self.skipped:,} rows were there"
         return ", ".join([scored] * bool(self.scored) + [there] * bool(self.skipped)) or "no rows"
-
-    def to_html(self) -> str:
-        """The counts."""
-        return html.page(
-            "Scored shard",
-            html.table(
-                ["rows", "scored", "there before", "seconds"], [(self.rows, self.scored, self.skipped, self.seconds)]
-            ),
-        )
 
 
 def score_shard(

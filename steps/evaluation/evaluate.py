@@ -1,7 +1,10 @@
 """Measure the candidate and the baselines on the test split."""
 
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
+import mlflow
 import numpy as np
 from zenml import log_metadata, step
 
@@ -12,10 +15,11 @@ from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import MAJORITY
 from sentiment.evaluation.selection import Selection
 from sentiment.models.base import TextClassifier
+from sentiment.pages import figures_of, page_of
 from sentiment.training.majority import train_majority
 from steps.caching import CODE_AWARE
 from steps.names import BASELINE_EVALUATION, EVALUATION, MAJORITY_EVALUATION, PROBABILITIES, SUMMARY
-from steps.tracking import log_metrics, log_page
+from steps.tracking import log_metrics
 
 
 @step(experiment_tracker=True, cache_policy=CODE_AWARE)
@@ -50,6 +54,16 @@ def evaluate_candidate(
     majority_evaluation = evaluate(majority, test, config, name=MAJORITY, seed=seed)
     for each in (evaluation, baseline_evaluation, majority_evaluation):
         log_metrics(each, prefix=f"test/{each.name}")
-    log_page(evaluation, prefix=f"test/{evaluation.name}")
+    _log_page(evaluation, prefix=f"test/{evaluation.name}")
     log_metadata({SUMMARY: f"{evaluation.name} on {len(test):,} test reviews: macro-F1 {evaluation.macro_f1}"})
     return evaluation, baseline_evaluation, majority_evaluation, probabilities
+
+
+def _log_page(evaluation: Evaluation, prefix: str) -> None:
+    """Record an evaluation's page and its pictures as files under `prefix`."""
+    figures = figures_of(evaluation)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, png in figures.items():
+            (Path(folder) / f"{name}.png").write_bytes(png)
+        (Path(folder) / "evaluation.html").write_text(page_of(evaluation, figures), encoding="utf-8")
+        mlflow.log_artifacts(folder, prefix)

@@ -27,6 +27,6 @@ def fetch_reference(
             f"Version {version} of {model_name} was registered without a reference to compare with.",
             "Train it again, which adds one: python run.py --pipeline train.",
         ) from error
-    reference = Reference.model_validate_json(stored)
+    reference = Reference.read(stored, f"The reference of {model_name} version {version}")
     log_metadata({SUMMARY: f"{model_name} version {version}: {reference.summary.rstrip('.')}"})
     return reference, version

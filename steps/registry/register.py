@@ -12,6 +12,7 @@ from sentiment.evaluation.gate import GateDecision
 from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
+from sentiment.pages import page_of
 from stacks.model_control_plane import mirror
 from steps.names import REGISTRATION, SUMMARY
 from steps.tracking import flat_metrics, registry
@@ -39,6 +40,7 @@ def register_model(
         splits={"train": train, "validation": validation, "test": test},
         config=config,
         metrics=flat_metrics(evaluation),
+        pages={"evaluation.html": page_of(evaluation), "gate.html": page_of(decision)},
         registry=models,
         run_id=run.info.run_id if run else None,
     )

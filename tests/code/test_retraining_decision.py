@@ -10,6 +10,7 @@ import pytest
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig, RetrainPolicy
 from sentiment.errors import ConfigError, StackError
+from sentiment.pages import page_of
 from sentiment.retraining.assess import assess, assess_by_hand
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, decide_retraining
 from sentiment.retraining.history import (
@@ -111,7 +112,7 @@ def test_the_evidence_holds_the_figures_and_survives_json() -> None:
     assert decision.evidence["retrainings in 30 days"] == 1
     assert decision.evidence["drift"] == "It is drift."
     assert RetrainDecision.model_validate_json(decision.model_dump_json()) == decision
-    assert "It is drift." in decision.to_html()
+    assert "It is drift." in page_of(decision)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.errors import ConfigError, DataError, SentimentError, StackError
 from sentiment.models.base import TextClassifier
+from sentiment.pages import figures_of, page_of
 from sentiment.scoring import score as scoring
 from sentiment.scoring.collect import collect
 from sentiment.scoring.parquet import ParquetFiles
@@ -140,7 +141,7 @@ def test_rows_that_cannot_be_scored_are_left_out_and_counted(tmp_path: Path) -> 
     assert report.left_out == {"empty text": 3, "longer than max_chars (50)": 1, "repeated id": 1}
     assert report.planned == 2
     assert "2 reviews to score" in report.summary
-    assert "repeated id" in report.to_html()
+    assert "repeated id" in page_of(report)
 
 
 def test_nothing_to_score_is_a_data_error(tmp_path: Path) -> None:
@@ -316,8 +317,8 @@ def test_the_summary_is_a_page_and_an_entry_of_the_journal(finished: tuple[Run, 
     assert "The batch monday has 100 rows by sentiment version 3 (100 scored now, 0 there before)" in summary.summary
     assert summary.rows_per_second > 0
     assert ScoringSummary.model_validate_json(summary.model_dump_json()) == summary
-    assert summary.figures["confidence"].startswith(b"\x89PNG")
-    page = summary.to_html()
+    assert figures_of(summary)["confidence"].startswith(b"\x89PNG")
+    page = page_of(summary)
     assert str(result) in page
     assert "data:image/png" in page
     summary.record(url)

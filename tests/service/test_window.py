@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from sentiment.errors import StackError
 from sentiment.monitoring.window import LABELLED_SCHEMA, TRAFFIC_SCHEMA, read_labelled, read_window
+from sentiment.pages import page_of
 from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import make_engine
 from sentiment.store.migrations import upgrade
@@ -145,7 +146,7 @@ def test_an_empty_database_is_made_and_has_no_rows(database_url: str) -> None:
 
 def test_the_page_of_a_window_holds_counts_and_no_text(database_url: str) -> None:
     fill(database_url)
-    page = read_window(database_url, "sentiment", "2", 100).to_html()
+    page = page_of(read_window(database_url, "sentiment", "2", 100))
     assert "좋아요" not in page
     assert "2026-03-09" in page
     assert "endpoint" in page
