@@ -110,7 +110,7 @@ def facts(load: Any) -> dict[str, Any]:
     import hashlib
 
     from sentiment.stats.bootstrap import Metric
-    from steps import names
+    from steps.common import names
 
     decision, selection = load(names.GATE_DECISION), load(names.SELECTION)
     probabilities = load(names.PROBABILITIES)

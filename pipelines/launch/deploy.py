@@ -13,7 +13,7 @@ from sentiment.registry import Registry
 from sentiment.store.journal import Entry
 from stacks.model_control_plane import mirror
 from stacks.model_deployer import active_deployer
-from steps.names import DEPLOYMENT
+from steps.common.names import DEPLOYMENT
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sentiment.config.monitor import MonitorConfig
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import QualityReport
 from sentiment.retraining.decision import RetrainDecision
-from steps.names import DRIFT_REPORT, MONITORED_VERSION, QUALITY_REPORT, RETRAIN_DECISION
+from steps.common.names import DRIFT_REPORT, MONITORED_VERSION, QUALITY_REPORT, RETRAIN_DECISION
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry
 from stacks.catalogue import load_stack
 from stacks.model_control_plane import mirror
-from steps.names import FEEDBACK_REPORT
+from steps.common.names import FEEDBACK_REPORT
 
 OUTCOMES: dict[str, Outcome] = {"promote": "promoted", "refuse": "refused", "unchanged": "unchanged"}
 

@@ -13,7 +13,7 @@ from pipelines.launch.common import OnStep, launching, report_of
 from pipelines.score import STEP_NAMES, score
 from sentiment.config.score import ScoreConfig
 from sentiment.scoring.summary import ScoringSummary
-from steps.names import PROGRESS, SCORING_SUMMARY
+from steps.common.names import PROGRESS, SCORING_SUMMARY
 from steps.scoring.score import score_shard
 from steps.scoring.snapshot import snapshot_source
 

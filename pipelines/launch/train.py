@@ -16,7 +16,7 @@ from sentiment.evaluation.gate import GateDecision
 from sentiment.lifecycle.registration import Registration
 from sentiment.store.journal import Entry
 from stacks.alerts import AlertKind, send_alert
-from steps.names import EVALUATION, GATE_DECISION, REGISTRATION
+from steps.common.names import EVALUATION, GATE_DECISION, REGISTRATION
 
 
 @dataclass(frozen=True)
