@@ -1,18 +1,16 @@
-"""The steps of all pipelines, as the settings of a stack may name them."""
+"""The pipelines there are, found by their modules, and the steps of all of them."""
 
-from typing import Final
+from importlib import import_module
+from pkgutil import iter_modules
 
-from pipelines import monitor, score
-from pipelines.fit import FIXED_STEPS
-from pipelines.retrain import OWN_STEPS
-from steps.deployment.roll_out import roll_out
+import pipelines
 
-# Where a name depends on the config, the pattern of such names.
-EVERY_STEP: Final = (
-    *(step.name for step in (*FIXED_STEPS, *OWN_STEPS, roll_out)),
-    *score.STEP_NAMES,
-    *monitor.STEP_NAMES,
-    "train_*",
-    "fetch_*",
-    "export_*",
-)
+
+def pipeline_names() -> list[str]:
+    """The pipelines by name: each is a module of this package."""
+    return [module.name for module in iter_modules(pipelines.__path__) if not module.ispkg]
+
+
+def every_step() -> list[str]:
+    """The steps of all pipelines, as the settings of a stack may name them."""
+    return [step for name in pipeline_names() for step in import_module(f"pipelines.{name}").STEP_NAMES]
