@@ -18,7 +18,7 @@ from sentiment.errors import SentimentError
 from sentiment.home import home
 
 if TYPE_CHECKING:
-    from pipelines.runner import StepLine
+    from pipelines.common.watching import StepLine
 
 DEFAULT_MODEL = "sentiment"
 DEFAULT_STACK = "laptop"
@@ -47,7 +47,7 @@ class Options:
 @contextmanager
 def run_log(pipeline: str) -> Iterator[Path]:
     """Send what libraries log to a file, and name the file in the errors of the run."""
-    from pipelines.logs import logs_to
+    from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}.log") as log:
         try:

@@ -12,14 +12,14 @@ from sentiment.config.deploy import DeployConfig
 from sentiment.config.load import load_config
 
 if TYPE_CHECKING:
-    from pipelines.launch.deploy import DeployResult
+    from pipelines.deploy import DeployResult
 
 
 def run(options: Options) -> None:
     """Deploy the champion, or the one before it, and print how to ask it."""
     config = load_config(options.config, DeployConfig, options.overrides)
     with run_log("deploy") as log:
-        from pipelines.launch.deploy import Rollback, launch_deploy
+        from pipelines.deploy import Rollback, launch_deploy
 
         rollback = Rollback(options.rollback, user()) if options.rollback else None
         what = f"the champion of {config.model_name}" + (" before this one" if rollback else "")

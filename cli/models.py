@@ -89,10 +89,10 @@ def models_rollback(registry: "Registry", reason: str) -> None:
 
 def _follow(registry: "Registry", event: Literal["promotion", "rollback"], version: int, reason: str) -> None:
     """Mirror the registry in ZenML, and tell the journal."""
-    from pipelines.logs import logs_to
+    from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / "models.log"):
-        from pipelines.launch.common import record
+        from pipelines.common.launching import record
         from sentiment.store.journal import Entry
         from stacks.model_control_plane import mirror
 

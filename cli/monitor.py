@@ -11,7 +11,7 @@ from sentiment.config.monitor import MonitorConfig
 from sentiment.config.retrain import RetrainConfig
 
 if TYPE_CHECKING:
-    from pipelines.launch.monitor import MonitorResult
+    from pipelines.monitor import MonitorResult
     from sentiment.retraining.decision import RetrainDecision
 
 TOP_EFFECTS = 8
@@ -22,7 +22,7 @@ def run(options: Options) -> None:
     """Say whether the champion is still good. With `act`, retrain when the decision says so."""
     config = load_config(options.config, MonitorConfig, options.overrides)
     with run_log("monitor") as log:
-        from pipelines.launch.monitor import launch_monitor
+        from pipelines.monitor import launch_monitor
 
         champion = f"the champion of {config.model_name}"
         print_header("monitor", {"stack": options.stack, "model": champion, "log": str(log)})
@@ -103,7 +103,7 @@ def _retrain(config: RetrainConfig, decision: "RetrainDecision", options: Option
 
     out.print("\n[bold]Retraining[/]")
     with run_log("retrain") as log:
-        from pipelines.launch.retrain import launch_retrain
+        from pipelines.retrain import launch_retrain
 
         out.print(f"  log      {escape(str(log))}\n")
         result = launch_retrain(

@@ -14,7 +14,7 @@ from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
 
 if TYPE_CHECKING:
-    from pipelines.launch.retrain import RetrainResult
+    from pipelines.retrain import RetrainResult
     from sentiment.store.journal import Journal
 
 
@@ -24,7 +24,7 @@ def run(options: Options) -> None:
 
     config = load_config(options.config, RetrainConfig, options.overrides)
     with run_log("retrain") as log:
-        from pipelines.launch.retrain import decide_by_hand, launch_retrain
+        from pipelines.retrain import decide_by_hand, launch_retrain
 
         what = f"{config.model_name}, on {config.train.dataset.name} and the labels of its users"
         print_header("retrain", {"stack": options.stack, "model": what, "log": str(log)})

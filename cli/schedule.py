@@ -11,7 +11,8 @@ SCHEDULABLE = ("score", "monitor")
 def run(pipeline: str, cron: str, options: Options) -> None:
     """Have the stack's orchestrator run the pipeline (one of SCHEDULABLE) at the times of `cron`."""
     with run_log("schedule") as log:
-        from pipelines.launch.schedule import schedule_monitor, schedule_score
+        from pipelines.monitor import schedule_monitor
+        from pipelines.score import schedule_score
         from sentiment.config.monitor import MonitorConfig
         from sentiment.config.score import ScoreConfig
 

@@ -17,7 +17,7 @@ from sentiment.data.sources import without_query
 from sentiment.scoring.target import default_batch
 
 if TYPE_CHECKING:
-    from pipelines.launch.score import OnProgress, ScoreResult
+    from pipelines.score import OnProgress, ScoreResult
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -27,7 +27,7 @@ def run(options: Options) -> None:
     config = load_config(options.config, ScoreConfig, options.overrides)
     batch = config.batch or default_batch(config, source_digest(config.dataset))
     with run_log("score") as log:
-        from pipelines.launch.score import launch_score
+        from pipelines.score import launch_score
 
         what = f"{config.dataset.name}, {without_query(config.dataset.path)}"
         print_header("score", {"stack": options.stack, "dataset": what, "batch": batch, "log": str(log)})

@@ -33,7 +33,7 @@ def stack_up(name: str) -> None:
     from stacks.catalogue import load_stack
 
     stack = load_stack(name)
-    from pipelines.logs import logs_to
+    from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / "stack.log"):
         from stacks.ensure import ensure_stack
@@ -46,13 +46,13 @@ def stack_up(name: str) -> None:
 @click.argument("name", default="laptop")
 def stack_doctor(name: str) -> None:
     """Check what the stack NAME needs: libraries, variables, folders, servers."""
-    from pipelines.logs import logs_to
+    from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / "stack.log"):
-        from pipelines.step_names import EVERY_STEP
+        from pipelines.common.naming import every_step
         from stacks.doctor import examine
 
-        findings = examine(name, step_names=EVERY_STEP)
+        findings = examine(name, step_names=every_step())
     table = Table("", "check", "finding", "fix", box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]no[/]"

@@ -14,7 +14,7 @@ from sentiment.data.read import source_digest
 from sentiment.errors import GateError
 
 if TYPE_CHECKING:
-    from pipelines.launch.train import TrainResult
+    from pipelines.train import TrainResult
 
 
 def run(options: Options) -> None:
@@ -22,7 +22,7 @@ def run(options: Options) -> None:
     config = load_config(options.config, TrainConfig, options.overrides)
     digest = source_digest(config.dataset)
     with run_log("train") as log:
-        from pipelines.launch.train import describe, launch_train
+        from pipelines.train import describe, launch_train
 
         print_header("train", {"stack": options.stack, **describe(config, digest), "log": str(log)})
         result = launch_train(config, digest, options.stack, use_cache=options.use_cache, on_step=print_step)

@@ -165,7 +165,7 @@ class Watch:
         """A run that got as far as its stack has sent its own alert; one that was killed, or never started, has not."""
         if any(each.detail.get("alert_kind") == "failed_run" for each in told):
             return
-        from pipelines.logs import logs_to
+        from pipelines.common.logs import logs_to
 
         with logs_to(_log(self.model_name).with_suffix(".alerts.log")):
             from stacks.alerts import send_alert

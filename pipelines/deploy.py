@@ -3,18 +3,29 @@
 python run.py --pipeline deploy
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 import materializers  # noqa: F401 - registers how the artifacts are stored
+from pipelines.common.launching import OnStep, launching, record, registry_of, report_of
 from sentiment.config.deploy import DeployConfig
-from steps.deployment.export import export_model
-from steps.deployment.fetch import fetch_model
-from steps.deployment.roll_out import roll_out
+from sentiment.lifecycle.deployment import Deployment
+from sentiment.registry import Registry
+from sentiment.store.journal import Entry
+from stacks.model_control_plane import mirror
+from stacks.model_deployer import active_deployer
+from steps.common.names import DEPLOYMENT
+from steps.deployment import export_model, fetch_model, roll_out
 
 Role = Literal["champion", "candidate"]
+# As a stack file may name them: patterns where the name depends on the config.
+STEP_NAMES = ("fetch_*", "export_*", roll_out.name)
 
 
 @pipeline(name="deploy", enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
@@ -37,3 +48,61 @@ def step_names(config: DeployConfig) -> list[str]:
 
 def _roles(config: DeployConfig) -> list[Role]:
     return ["champion"] if config.traffic.mode == "off" else ["champion", "candidate"]
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Why and by whom the champion is rolled back; the history keeps both."""
+
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """A finished deploy run."""
+
+    deployment: Deployment
+    run_id: str
+    seconds: float
+
+
+def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback | None, on_step: OnStep) -> DeployResult:
+    """Run the deploy pipeline on the stack; with `rollback`, the champion before this one becomes it again first.
+
+    Raises StackError for a stack without a model deployer, for a version that does not start and for one that fails
+    the smoke test: what was deployed before goes on serving. GateError when there is nothing to roll back to.
+    """
+    started = time.monotonic()
+    with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
+        active_deployer()
+        configured = launch.configured(deploy, step_names(config), run_name=launch.run_name)
+        with _rolled_back(registry_of(launch.stack, config.model_name), rollback):
+            run = launch.run(lambda: configured(config))
+        deployment = report_of(run, DEPLOYMENT, Deployment)
+    version = deployment.models[0].version
+    if rollback:
+        record(
+            config.model_name, Entry("rollback", f"Version {version} is the champion again: {rollback.reason}", version)
+        )
+    record(config.model_name, Entry("deployment", deployment.summary, version))
+    return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _rolled_back(registry: Registry, rollback: Rollback | None) -> Iterator[None]:
+    """Make the champion before this one the champion; if what follows fails, it is this one again."""
+    if rollback is None:
+        yield
+        return
+    before = registry.champion()
+    registry.rollback(rollback.reason, actor=rollback.actor)
+    mirror(registry)
+    try:
+        yield
+    except BaseException:
+        if before:
+            reason = "The version before it could not be deployed."
+            registry.promote(before.version, reason, actor=rollback.actor, force=True)
+            mirror(registry)
+        raise

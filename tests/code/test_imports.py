@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipelines.common.naming import pipeline_names
 from sentiment.home import PROJECT
 
 
 def test_importing_the_pipelines_opens_no_zenml_store(tmp_path: Path) -> None:
-    names = [f"pipelines.launch.{path.stem}" for path in (PROJECT / "pipelines/launch").glob("[a-z]*.py")]
+    names = [f"pipelines.{name}" for name in pipeline_names()]
     subprocess.run(
         [sys.executable, "-c", f"import {', '.join(names)}"],
         cwd=PROJECT,

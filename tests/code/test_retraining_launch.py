@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.launch import retrain as launch
+from pipelines import retrain as launch
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig
 from sentiment.errors import DataError, GateError, SentimentError, StackError
@@ -59,7 +59,7 @@ class World:
         monkeypatch.setattr(launch, "mirror", lambda _: None)
         monkeypatch.setattr(launch, "_train", self._train)
         monkeypatch.setattr(launch, "launch_deploy", self._deploy)
-        monkeypatch.setattr("pipelines.launch.train.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
+        monkeypatch.setattr("pipelines.train.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
 
     def run(self, config: RetrainConfig, decision: RetrainDecision) -> launch.RetrainResult:
         return launch.launch_retrain(config, "laptop", decision=decision, use_cache=True, on_step=print)

@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from pipelines.runner import _lost, error_of
+from pipelines.common.watching import _lost, error_of
 from sentiment.errors import DataError, SentimentError, StackError
 
 

@@ -15,7 +15,7 @@ import pytest
 from zenml.enums import ExecutionStatus
 
 from cli.score import _progress_shown
-from pipelines.launch import score as launch
+from pipelines import score as launch
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig

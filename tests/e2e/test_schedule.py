@@ -10,8 +10,8 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.orchestrators.local.local_orchestrator import LocalOrchestrator, LocalOrchestratorConfig
 
-from pipelines.launch.common import launching
-from pipelines.launch.schedule import require_schedulable, schedule_pipeline
+from pipelines.common.launching import launching
+from pipelines.common.scheduling import require_schedulable, schedule_pipeline
 from sentiment.errors import ConfigError, StackError
 
 HOURLY = "0 * * * *"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from zenml.models import PipelineRunResponse
 from zenml.pipelines.pipeline_definition import Pipeline
 
-from pipelines.runner import StepLine, run_pipeline
+from pipelines.common.watching import StepLine, run_pipeline
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import StepOptions
 from sentiment.errors import SentimentError, StackError

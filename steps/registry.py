@@ -14,8 +14,8 @@ from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
 from sentiment.pages import page_of
 from stacks.model_control_plane import mirror
-from steps.names import REGISTRATION, SUMMARY
-from steps.tracking import flat_metrics, registry
+from steps.common.names import REGISTRATION, SUMMARY
+from steps.common.tracking import flat_metrics, registry
 
 
 @step(experiment_tracker=True, enable_cache=False)

@@ -10,9 +10,9 @@ from sentiment.data.reviews import Reviews
 from sentiment.models.base import TextClassifier
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import train_classifier
-from steps.caching import CODE_AWARE
-from steps.names import CLASSIFIER, SUMMARY
-from steps.tracking import log_curve
+from steps.common.caching import CODE_AWARE
+from steps.common.names import CLASSIFIER, SUMMARY
+from steps.common.tracking import log_curve
 
 
 @step(experiment_tracker=True, cache_policy=CODE_AWARE)

@@ -14,7 +14,7 @@ CODE = ("sentiment", "steps", "materializers")
 
 def code_digest() -> str:
     """SHA-256 over the Python files the steps run."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
     for path in sorted(path for package in CODE for path in (root / package).rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode())
@@ -23,4 +23,4 @@ def code_digest() -> str:
 
 
 # Named, not given: ZenML would ask its database where a function comes from, as soon as this is imported.
-CODE_AWARE = CachePolicy(cache_func="steps.caching.code_digest")
+CODE_AWARE = CachePolicy(cache_func="steps.common.caching.code_digest")

@@ -16,10 +16,8 @@ from zenml.enums import StackComponentType
 from zenml.orchestrators.base_orchestrator import BaseOrchestratorConfig
 from zenml.pipelines.pipeline_definition import Pipeline
 
-from pipelines.launch.common import Launch, launching
-from pipelines.runner import StepLine
-from sentiment.config.monitor import MonitorConfig
-from sentiment.config.score import ScoreConfig
+from pipelines.common.launching import Launch
+from pipelines.common.watching import StepLine
 from sentiment.errors import ConfigError, StackError
 from stacks.catalogue import load_stack
 from stacks.flavors import import_from_project, known_flavors, validated
@@ -57,41 +55,6 @@ def require_schedulable(stack_name: str, cron: str) -> None:
         raise StackError(f"The orchestrator {component.flavor} of the stack {stack_name} has no schedules.", ELSEWHERE)
 
 
-def schedule_score(config: ScoreConfig, stack_name: str, cron: str) -> Scheduled:
-    """Score at the times of `cron`. Every run writes to the one batch that the config names: what is new is added.
-
-    Raises ConfigError for a config without a batch and a `cron` that cannot be read, StackError for a stack that
-    cannot be used or has no schedules.
-    """
-    require_schedulable(stack_name, cron)
-    batch = config.batch
-    if batch is None:
-        raise ConfigError(
-            "A schedule of score needs the name of a batch: one made from today's reviews would be tomorrow's, too.",
-            "Name it: --set batch=reviews",
-        )
-    from pipelines.score import STEP_NAMES, score
-
-    with launching("score", stack_name, _say_nothing, model_name=config.model_name) as launch:
-        return schedule_pipeline(
-            launch, score, cron, config.model_name, lambda ready: ready(config, batch), step_names=STEP_NAMES
-        )
-
-
-def schedule_monitor(config: MonitorConfig, stack_name: str, cron: str) -> Scheduled:
-    """Monitor at the times of `cron`; raises as `schedule_score` does.
-
-    The pipeline decides and alerts, but a retraining is a run of its own, which no pipeline of ZenML starts.
-    """
-    require_schedulable(stack_name, cron)
-    from pipelines.monitor import STEP_NAMES, monitor
-
-    with launching("monitor", stack_name, _say_nothing, model_name=config.model_name) as launch:
-        return schedule_pipeline(
-            launch, monitor, cron, config.model_name, lambda ready: ready(config), step_names=STEP_NAMES
-        )
-
-
 def schedule_pipeline(
     launch: Launch,
     pipeline: Pipeline,
@@ -119,5 +82,5 @@ def schedule_pipeline(
     return Scheduled(name, cron, tuple(before))
 
 
-def _say_nothing(_: StepLine) -> None:
+def say_nothing(_: StepLine) -> None:
     """No step runs while a schedule is made."""

@@ -19,7 +19,7 @@ from zenml.models import PipelineRunResponse, StepRunResponse
 from sentiment import errors
 from sentiment.errors import SentimentError
 from sentiment.text.pii import mask
-from steps.names import SUMMARY
+from steps.common.names import SUMMARY
 
 POLL_SECONDS = 1.0
 OURS = re.compile(r"^sentiment\.errors\.(\w+): (.*)", re.MULTILINE | re.DOTALL)

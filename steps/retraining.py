@@ -1,25 +1,55 @@
-"""Labels from users: check them, and add what passes to the splits."""
+"""Decide whether to retrain, and add the labels of users to the splits."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from zenml import log_metadata, step
 
 from sentiment.config.dataset import SplitConfig
-from sentiment.config.retrain import FeedbackConfig
+from sentiment.config.retrain import FeedbackConfig, RetrainConfig
 from sentiment.data.reviews import Reviews, Splits
+from sentiment.monitoring.drift import DriftReport
+from sentiment.monitoring.quality import QualityReport
+from sentiment.retraining.assess import assess
+from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport, add_feedback, check_feedback, known_texts, to_splits
 from sentiment.store.database import default_database_url
 from sentiment.store.feedback import read_feedback
 from sentiment.text.normalise import TextNormaliser
-from steps.caching import CODE_AWARE
-from steps.names import (
+from steps.common.caching import CODE_AWARE
+from steps.common.names import (
     FEEDBACK,
     FEEDBACK_REPORT,
+    RETRAIN_DECISION,
     SUMMARY,
     TEST_AND_FEEDBACK,
     TRAIN_AND_FEEDBACK,
     VALIDATION_AND_FEEDBACK,
 )
+
+
+@step(enable_cache=False)
+def decide_retrain(
+    drift: DriftReport, quality: QualityReport, config: RetrainConfig
+) -> Annotated[RetrainDecision, RETRAIN_DECISION]:
+    """Decide from what monitoring found, the labels there are and the journal, which keeps the decision."""
+    decision = assess(
+        drift,
+        quality,
+        config,
+        database_url=default_database_url(),
+        model_version=drift.model_version,
+        now=datetime.now(UTC),
+    )
+    log_metadata({SUMMARY: decision.summary.rstrip(".")})
+    return decision
+
+
+@step(enable_cache=False)
+def show_decision(decision: RetrainDecision) -> Annotated[RetrainDecision, RETRAIN_DECISION]:
+    """Keep the decision among the artifacts of the run that it led to."""
+    log_metadata({SUMMARY: decision.summary.rstrip(".")})
+    return decision
 
 
 @step(enable_cache=False)

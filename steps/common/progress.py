@@ -6,7 +6,7 @@ from uuid import UUID
 from zenml import get_step_context, log_metadata
 
 from sentiment.scoring.score import OnProgress
-from steps.names import PROGRESS
+from steps.common.names import PROGRESS
 
 SECONDS = 3.0
 
