@@ -260,10 +260,6 @@ def test_a_bad_csv_is_one_clear_error(
     assert "\n" not in str(raised.value)
 
 
-def test_the_suggested_encoding_reads(tmp_path: Path) -> None:
-    assert train(written(tmp_path, ROWS.encode("cp949")), encoding="cp949")["text"].to_list() == ["좋아요", "별로"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "cause"),
     [

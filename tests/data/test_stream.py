@@ -120,7 +120,7 @@ def test_a_bad_row_far_into_a_file_is_named(tmp_path: Path, content: str | bytes
 
 
 def test_a_character_may_lie_across_the_blocks_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentiment.data.files._BLOCK", 5)
+    monkeypatch.setattr("sentiment.data.encoding.BLOCK", 5)
     (tmp_path / "a.csv").write_text("text\n" + "좋아요 정말\n" * 9, encoding="cp949")
     frame, _ = streamed(config(tmp_path / "a.csv", encoding="cp949"), 4)
     assert frame["text"].to_list() == ["좋아요 정말"] * 9
