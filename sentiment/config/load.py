@@ -7,7 +7,7 @@ environment.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
@@ -76,11 +76,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """One sentence that helps with a wrong name: the closest valid one, or all of them."""
+def nearest(name: str, valid: Iterable[str], listing: Callable[[list[str]], str] = ", ".join) -> str:
+    """One sentence that helps with a wrong name: the closest valid one, or all of them as `listing` writes them."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {', '.join(names)}."
+    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {listing(names)}."
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from sentiment.config.dataset import Format
 from sentiment.data.encoding import BLOCK, as_utf8, blocks
+from sentiment.data.names import listed
 from sentiment.data.pii import mask
 from sentiment.errors import DataError
 
@@ -63,8 +64,7 @@ def batches(
             found |= len(frame) > 0
             yield from (piece for piece in frame.iter_slices(rows) if len(piece))
         if not found:
-            columns = ", ".join(_columns(plain, kind, quote_char))
-            raise DataError(f"{path} has a header ({columns}) but no rows.")
+            raise DataError(f"{path} has a header ({listed(_columns(plain, kind, quote_char))}) but no rows.")
 
 
 def _columns(plain: Path, kind: Format, quote_char: str | None) -> list[str]:
