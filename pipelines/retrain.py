@@ -10,7 +10,8 @@ from zenml.enums import ExecutionMode
 
 import materializers  # noqa: F401 - registers how the artifacts are stored
 from pipelines import fit
-from sentiment.config.retrain import RetrainConfig
+from sentiment.config.retrain import FeedbackConfig
+from sentiment.config.train import TrainConfig
 from sentiment.retraining.decision import RetrainDecision
 from steps.retraining.decide import show_decision
 from steps.retraining.feedback import collect_feedback, merge_feedback
@@ -19,15 +20,15 @@ OWN_STEPS = (show_decision, collect_feedback, merge_feedback)
 
 
 @pipeline(name="retrain", execution_mode=ExecutionMode.FAIL_FAST)
-def retrain(config: RetrainConfig, source_digest: str, decision: RetrainDecision) -> None:
+def retrain(config: TrainConfig, feedback: FeedbackConfig, source_digest: str, decision: RetrainDecision) -> None:
     """Train on the reviews and the feedback that passed its checks; a new champion must be no worse on the reviews."""
     show_decision(decision)
-    rows = fit.prepare(config.train, source_digest)
-    feedback, _ = collect_feedback(rows.cleaned, config.feedback, config.train.split, config.train.normaliser)
-    train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, feedback)
-    fit.fit(replace(rows, train=train, validation=validation, test=test), config.train)
+    rows = fit.prepare(config, source_digest)
+    labelled, _ = collect_feedback(rows.cleaned, feedback, config.split, config.normaliser)
+    train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, labelled)
+    fit.fit(replace(rows, train=train, validation=validation, test=test), config)
 
 
-def step_names(config: RetrainConfig) -> list[str]:
-    """The steps of a run with this config, as the `steps` block of its train config may name them."""
-    return [step.name for step in OWN_STEPS] + fit.step_names(config.train)
+def step_names(config: TrainConfig) -> list[str]:
+    """The steps of a run with this config, as its `steps` block may name them."""
+    return [step.name for step in OWN_STEPS] + fit.step_names(config)

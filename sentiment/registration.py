@@ -12,7 +12,7 @@ import yaml
 
 from sentiment import html
 from sentiment.config.load import PROJECT
-from sentiment.config.train import TrainConfig
+from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.data.sources import without_query
 from sentiment.evaluation.card import CardContext, SplitCounts, model_card
@@ -93,7 +93,7 @@ def register_candidate(
                 "evaluation.html": evaluation.to_html(),
                 "gate.html": decision.to_html(),
                 REFERENCE_FILE: reference.model_dump_json(),
-                "config.yaml": yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
+                CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },
             run_id=run_id,
         )

@@ -11,6 +11,7 @@ from pipelines.launch.train import TrainResult, alert_outcome, record_promotion,
 from pipelines.retrain import retrain, step_names
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.stack import StackConfig
+from sentiment.config.train import TrainConfig
 from sentiment.data.read import source_digest
 from sentiment.deployment import Deployment
 from sentiment.errors import GateError, SentimentError
@@ -21,6 +22,8 @@ from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
 from sentiment.retraining.history import Outcome, journal_of, record_outcome, record_start
+from sentiment.retraining.training import require_data_of_champion, training_config
+from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.model_control_plane import mirror
 from steps.names import FEEDBACK_REPORT
@@ -79,15 +82,17 @@ def launch_retrain(
 
     Alerts go out for a refusal, a new champion and a failure; the journal keeps start, promotion, deployment and
     outcome. Raises SentimentError for a decision against retraining, StackError for a stack or a prediction database
-    that cannot be used, DataError for data that does not pass validation. A deployment that fails is in the result.
+    that cannot be used, ConfigError for other data than the champion learnt from, DataError for data that does not
+    pass validation. A deployment that fails is in the result.
     """
     if not decision.retrain:
         raise SentimentError(decision.summary, "See what stands in the way: python run.py retrain status.")
     started = time.monotonic()
     stack = load_stack(stack_name)
+    training = _training(config, stack)
     start = _record_start(config.model_name, stack, decision)
     try:
-        feedback, trained = _train(config, stack_name, decision, use_cache=use_cache, on_step=on_step)
+        feedback, trained = _train(config, training, stack_name, decision, use_cache=use_cache, on_step=on_step)
     except BaseException as error:
         _record_failure(config.model_name, start, error)
         raise
@@ -106,16 +111,31 @@ def launch_retrain(
     return result
 
 
+def _training(config: RetrainConfig, stack: StackConfig) -> TrainConfig:
+    # Before the start is recorded: what a wrong config asked for must not count against the budget of retrainings.
+    with failures_alerted("retrain", stack, config.model_name):
+        registry = registry_of(stack, config.model_name)
+        training = training_config(config, registry)
+        require_data_of_champion(training, registry)
+        return training
+
+
 def _train(
-    config: RetrainConfig, stack_name: str, decision: RetrainDecision, *, use_cache: bool, on_step: OnStep
+    config: RetrainConfig,
+    training: TrainConfig,
+    stack_name: str,
+    decision: RetrainDecision,
+    *,
+    use_cache: bool,
+    on_step: OnStep,
 ) -> tuple[FeedbackReport, TrainResult]:
     started = time.monotonic()
     with launching("retrain", stack_name, on_step, model_name=config.model_name) as launch:
-        digest = source_digest(config.train.dataset)
+        digest = source_digest(training.dataset)
         configured = launch.configured(
-            retrain, step_names(config), config.train.steps, run_name=launch.run_name, enable_cache=use_cache
+            retrain, step_names(training), training.steps, run_name=launch.run_name, enable_cache=use_cache
         )
-        run = launch.run(lambda: configured(config, digest, decision))
+        run = launch.run(lambda: configured(training, config.feedback, digest, decision))
         feedback = report_of(run, FEEDBACK_REPORT, FeedbackReport)
         return feedback, train_result(run, launch, config.model_name, started)
 

@@ -11,10 +11,12 @@ from sentiment.monitoring.quality import QualityReport
 from sentiment.predictions.database import default_database_url
 from sentiment.retraining.assess import assess
 from sentiment.retraining.decision import RetrainDecision
+from sentiment.retraining.training import training_config
 from steps.names import RETRAIN_DECISION, SUMMARY
+from steps.tracking import registry
 
 
-@step(enable_cache=False)
+@step(experiment_tracker=True, enable_cache=False)
 def decide_retrain(
     drift: DriftReport, quality: QualityReport, config: RetrainConfig
 ) -> Annotated[RetrainDecision, RETRAIN_DECISION]:
@@ -23,6 +25,7 @@ def decide_retrain(
         drift,
         quality,
         config,
+        training=training_config(config, registry(config.model_name)),
         database_url=default_database_url(),
         model_version=drift.model_version,
         now=datetime.now(UTC),
