@@ -26,7 +26,8 @@ def run(options: Options) -> None:
     with run_log("retrain") as log:
         from pipelines.retrain import decide_by_hand, launch_retrain
 
-        what = f"{config.model_name}, on {config.train.dataset.name} and the labels of its users"
+        reviews = config.train.dataset.name if config.train else "the reviews of its champion"
+        what = f"{config.model_name}, on {reviews} and the labels of its users"
         print_header("retrain", {"stack": options.stack, "model": what, "log": str(log)})
         result = launch_retrain(
             config,

@@ -16,8 +16,9 @@ from pipelines import train as training
 from pipelines.common.launching import OnStep, keep, launching, record, registry_of, report_of
 from pipelines.deploy import launch_deploy
 from pipelines.train import TrainResult, alert_outcome, record_promotion, train_result, version_of
-from sentiment.config.retrain import RetrainConfig
+from sentiment.config.retrain import FeedbackConfig, RetrainConfig
 from sentiment.config.stack import StackConfig
+from sentiment.config.train import TrainConfig
 from sentiment.data.read import source_digest
 from sentiment.errors import GateError, SentimentError
 from sentiment.lifecycle.deployment import Deployment
@@ -26,8 +27,10 @@ from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
 from sentiment.retraining.history import Outcome, journal_of, record_outcome, record_start
+from sentiment.retraining.training import require_data_of_champion, training_config
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry
+from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.model_control_plane import mirror
 from steps.common.names import FEEDBACK_REPORT
@@ -40,18 +43,18 @@ OUTCOMES: dict[str, Outcome] = {"promote": "promoted", "refuse": "refused", "unc
 
 
 @pipeline(name="retrain", execution_mode=ExecutionMode.FAIL_FAST)
-def retrain(config: RetrainConfig, source_digest: str, decision: RetrainDecision) -> None:
+def retrain(config: TrainConfig, feedback: FeedbackConfig, source_digest: str, decision: RetrainDecision) -> None:
     """Train on the reviews and the feedback that passed its checks; a new champion must be no worse on the reviews."""
     show_decision(decision)
-    rows = training.prepare(config.train, source_digest)
-    feedback, _ = collect_feedback(rows.cleaned, config.feedback, config.train.split, config.train.normaliser)
-    train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, feedback)
-    training.fit(replace(rows, train=train, validation=validation, test=test), config.train)
+    rows = training.prepare(config, source_digest)
+    labelled, _ = collect_feedback(rows.cleaned, feedback, config.split, config.normaliser)
+    train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, labelled)
+    training.fit(replace(rows, train=train, validation=validation, test=test), config)
 
 
-def step_names(config: RetrainConfig) -> list[str]:
-    """The steps of a run with this config, as the `steps` block of its train config may name them."""
-    return [each.name for each in OWN_STEPS] + training.step_names(config.train)
+def step_names(config: TrainConfig) -> list[str]:
+    """The steps of a run with this config, as its `steps` block may name them."""
+    return [each.name for each in OWN_STEPS] + training.step_names(config)
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,17 @@ def launch_retrain(
 
     Alerts go out for a refusal, a new champion and a failure; the journal keeps start, promotion, deployment and
     outcome. Raises SentimentError for a decision against retraining, StackError for a stack or a prediction database
-    that cannot be used, DataError for data that does not pass validation. A deployment that fails is in the result.
+    that cannot be used, ConfigError for other data than the champion learnt from, DataError for data that does not
+    pass validation. A deployment that fails is in the result.
     """
     if not decision.retrain:
         raise SentimentError(decision.summary, "See what stands in the way: python run.py retrain status.")
     started = time.monotonic()
     stack = load_stack(stack_name)
+    learnt = _training(config, stack)
     start = _record_start(config.model_name, stack, decision)
     try:
-        feedback, trained = _train(config, stack_name, decision, use_cache=use_cache, on_step=on_step)
+        feedback, trained = _train(config, learnt, stack_name, decision, use_cache=use_cache, on_step=on_step)
     except BaseException as error:
         _record_failure(config.model_name, start, error)
         raise
@@ -132,16 +137,31 @@ def launch_retrain(
     return result
 
 
+def _training(config: RetrainConfig, stack: StackConfig) -> TrainConfig:
+    # Before the start is recorded: what a wrong config asked for must not count against the budget of retrainings.
+    with failures_alerted("retrain", stack, config.model_name):
+        registry = registry_of(stack, config.model_name)
+        found = training_config(config, registry)
+        require_data_of_champion(found, registry)
+        return found
+
+
 def _train(
-    config: RetrainConfig, stack_name: str, decision: RetrainDecision, *, use_cache: bool, on_step: OnStep
+    config: RetrainConfig,
+    learnt: TrainConfig,
+    stack_name: str,
+    decision: RetrainDecision,
+    *,
+    use_cache: bool,
+    on_step: OnStep,
 ) -> tuple[FeedbackReport, TrainResult]:
     started = time.monotonic()
     with launching("retrain", stack_name, on_step, model_name=config.model_name) as launch:
-        digest = source_digest(config.train.dataset)
+        digest = source_digest(learnt.dataset)
         configured = launch.configured(
-            retrain, step_names(config), config.train.steps, run_name=launch.run_name, enable_cache=use_cache
+            retrain, step_names(learnt), learnt.steps, run_name=launch.run_name, enable_cache=use_cache
         )
-        run = launch.run(lambda: configured(config, digest, decision))
+        run = launch.run(lambda: configured(learnt, config.feedback, digest, decision))
         feedback = report_of(run, FEEDBACK_REPORT, FeedbackReport)
         return feedback, train_result(run, launch, config.model_name, started)
 

@@ -1,7 +1,7 @@
 """The errors a user can cause or mend: one sentence of cause, one of fix, and the exit code a scheduler sees."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 
@@ -40,8 +40,8 @@ class DataError(SentimentError):
     exit_code = 5
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """One sentence that helps with a wrong name: the closest valid one, or all of them."""
+def nearest(name: str, valid: Iterable[str], listing: Callable[[list[str]], str] = ", ".join) -> str:
+    """One sentence that helps with a wrong name: the closest valid one, or all of them as `listing` writes them."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {', '.join(names)}."
+    return f"Did you mean {close[0]!r}?" if close else f"Valid names: {listing(names)}."

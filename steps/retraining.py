@@ -13,6 +13,7 @@ from sentiment.monitoring.quality import QualityReport
 from sentiment.retraining.assess import assess
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport, add_feedback, check_feedback, known_texts, to_splits
+from sentiment.retraining.training import training_config
 from sentiment.store.database import default_database_url
 from sentiment.store.feedback import read_feedback
 from sentiment.text.normalise import TextNormaliser
@@ -26,9 +27,10 @@ from steps.common.names import (
     TRAIN_AND_FEEDBACK,
     VALIDATION_AND_FEEDBACK,
 )
+from steps.common.tracking import registry
 
 
-@step(enable_cache=False)
+@step(experiment_tracker=True, enable_cache=False)
 def decide_retrain(
     drift: DriftReport, quality: QualityReport, config: RetrainConfig
 ) -> Annotated[RetrainDecision, RETRAIN_DECISION]:
@@ -37,6 +39,7 @@ def decide_retrain(
         drift,
         quality,
         config,
+        training=training_config(config, registry(config.model_name)),
         database_url=default_database_url(),
         model_version=drift.model_version,
         now=datetime.now(UTC),

@@ -3,10 +3,10 @@
 A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and
 each of `candidates` and `baseline` by configs/models/NAME.yaml; `train` and `deployment` (of the retrain config) and
 `retrain` (of the monitor config) by the config file at that path. `${VAR}` and `${VAR:-default}` are read from the
-environment.
+environment. An override of a key below a `train` that is null goes to `train_changes`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
@@ -26,7 +26,7 @@ FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before", "que
 KINDS = ("linear", "transformer")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 # Keys whose value may be the path of another pipeline's config file.
-CONFIG_FILES = ("train", "deployment", "retrain")
+CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
 
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
@@ -37,11 +37,13 @@ def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ())
     Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
     """
     raw = _read_config(path)
-    _forget_facts(raw, overrides)
+    assigned: set[str] = set()
     for override in overrides:
         key, found, text = override.partition("=")
         if not found or not key:
             raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
+        _forget_facts(raw, key, assigned)
+        assigned.add(key)
         _assign(raw, key.split("."), _parse(override, text))
     return validate(expand(raw, source=str(path)), model, str(path))
 
@@ -83,15 +85,15 @@ def _resolve_all(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: _resolve(key, value) for key, value in raw.items()}
 
 
-def _forget_facts(raw: dict[str, Any], overrides: Iterable[str]) -> None:
-    """Drop what a dataset says of its own file wherever an override puts another file in its place."""
-    for override in overrides:
-        *holders, last = override.partition("=")[0].split(".")
-        dataset: Any = raw
-        for key in holders:
-            dataset = dataset.get(key) if isinstance(dataset, dict) else None
-        if holders and holders[-1] == "dataset" and last == "path" and isinstance(dataset, dict):
-            for fact in FACTS_OF_A_FILE:
+def _forget_facts(raw: dict[str, Any], key: str, assigned: set[str]) -> None:
+    """Drop what a dataset says of its own file when `key` puts another file in its place, but for what was assigned."""
+    *holders, last = key.split(".")
+    dataset: Any = raw
+    for each in holders:
+        dataset = dataset.get(each) if isinstance(dataset, dict) else None
+    if holders and holders[-1] == "dataset" and last == "path" and isinstance(dataset, dict):
+        for fact in FACTS_OF_A_FILE:
+            if ".".join((*holders, fact)) not in assigned:
                 dataset.pop(fact, None)
 
 
@@ -132,9 +134,27 @@ def _assign(target: Any, keys: Sequence[str], value: Any) -> None:
     elif not rest:
         target[head] = _resolve(head, value)
     else:
+        if head == "train" and target.get(head) is None:
+            head = "train_changes"  # of the champion's config, which is not known here
         if not isinstance(target.get(head), dict | list):
             target[head] = {}
         _assign(target[head], rest, value)
+
+
+def overlay(base: Any, changes: Any) -> Any:
+    """`base` with `changes` laid over it, key by key; a key of a list is the name or the number of an entry.
+
+    All else is replaced, a model as a whole as well.
+    """
+    if not isinstance(changes, dict) or not isinstance(base, dict | list) or {"name", "kind"} <= changes.keys():
+        return changes
+    if isinstance(base, dict):
+        return base | {key: overlay(base.get(key), value) for key, value in changes.items()}
+    items = list(base)
+    for key, value in changes.items():
+        index = _index(items, str(key))
+        items[index] = overlay(items[index], value)
+    return items
 
 
 def _index(items: list[Any], key: str) -> int:

@@ -1,6 +1,6 @@
 """The config of the train pipeline: what configs/train*.yaml may say."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,9 @@ from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
 from sentiment.frozen import Frozen
 from sentiment.text.normalise import TextNormaliser
+
+# The report of a registered version that holds the config it was trained with.
+CONFIG_FILE: Final = "config.yaml"
 
 
 class StepOptions(Frozen):

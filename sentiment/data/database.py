@@ -15,6 +15,7 @@ import polars as pl
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from sentiment.data.names import listed
 from sentiment.errors import ConfigError, DataError
 from sentiment.text.pii import mask
 
@@ -28,7 +29,7 @@ def query_batches(path: str, query: str, rows: int) -> Iterator[pl.DataFrame]:
     """Run `query` on the database that `path` (`database://VARIABLE`) names, in frames of at most `rows` rows.
 
     Nothing is ever committed. Raises ConfigError for a variable that is not set or holds no usable URL, DataError for
-    a database out of reach, a query it refuses and one that gives no rows.
+    a database out of reach, a query it refuses, one that gives two columns of one name, and one that gives no rows.
     """
     variable = path.removeprefix(DATABASE)
     url = _url(variable)
@@ -45,6 +46,11 @@ def query_batches(path: str, query: str, rows: int) -> Iterator[pl.DataFrame]:
             _only_read(connection)
             result = connection.execute(text(_PARAMETER.sub(r"\\:\1", query)))
             names = list(result.keys())
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise DataError(
+                    f"The query on {path} gives two columns of one name: {listed(twice)}.",
+                    "Rename one with AS in dataset.query.",
+                )
             for part in result.partitions(rows):
                 found = True
                 yield _frame(names, part)

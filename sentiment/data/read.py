@@ -13,12 +13,12 @@ import polars as pl
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data import sources
 from sentiment.data.database import DATABASE, query_digest
+from sentiment.data.names import listed, shown
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
 from sentiment.errors import DataError, nearest
 from sentiment.report import Report
 from sentiment.text.hashing import fractions
-from sentiment.text.pii import mask
 
 CONVENTIONAL_COLUMNS = {
     "id": ("id",),
@@ -184,15 +184,15 @@ def _columns(raw: pl.DataFrame, config: DatasetConfig, place: Path) -> dict[str,
             columns[role] = named
         elif named:
             raise DataError(
-                f"{place} has no column {named!r} (dataset.{role}_column); it has {', '.join(raw.columns)}.",
-                nearest(named, raw.columns),
+                f"{place} has no column {named!r} (dataset.{role}_column); it has {listed(raw.columns)}.",
+                nearest(named, map(shown, raw.columns), listed),
             )
     return columns
 
 
 def _flat(values: pl.Series) -> pl.Series:
     if values.dtype.is_nested():
-        raise DataError(f"The column {values.name!r} holds lists or objects.", "Name a column of plain values.")
+        raise DataError(f"The column {shown(values.name)!r} holds lists or objects.", "Name a column of plain values.")
     return values
 
 
@@ -240,12 +240,12 @@ def _labels_by_value(values: pl.Series, chunk: RawChunk, columns: dict[str, str]
         ids = chunk.frame.select(columns["id"])[rows] if "id" in columns else None
         where = _strings(ids, columns["id"]).to_list() if ids is not None else None
         known = ", ".join(repr(name) for name in names)
-        shown = mask(str(values[rows[0]]))[:40]
+        found = shown(values[rows[0]])
         raise DataError(
-            f"{chunk.place}: the label {shown!r} in column {columns['label']!r} is not one of {known} "
+            f"{chunk.place}: the label {found!r} in column {shown(columns['label'])!r} is not one of {known} "
             f"({unknown.sum()} rows, first "
             f"{f'ids {where}' if where else f'rows {(rows + chunk.before + 1).to_list()}'}).",
-            f"Map it with dataset.label_values, for example {{{shown!r}: {config.labels[0]}}}.",
+            f"Map it with dataset.label_values, for example {{{found!r}: {config.labels[0]}}}.",
         )
     indices = {value: config.labels.index(name) for value, name in names.items()}
     return values.replace_strict(indices, default=None, return_dtype=pl.Int64)
@@ -307,7 +307,7 @@ def _given_split(raw: pl.DataFrame, column: str | None, default: str, place: Pat
     unknown = given.filter(given.is_not_null() & ~given.is_in(list(SPLIT_NAMES)))
     if len(unknown):
         raise DataError(
-            f"{place}: the value {unknown[0]!r} of the column {column!r} is no split.",
+            f"{place}: the value {shown(unknown[0])!r} of the column {shown(str(column))!r} is no split.",
             'Use train, validation and test, or set dataset.split_column="" to split by hash or time.',
         )
     return given.replace_strict(SPLIT_NAMES, default=default, return_dtype=pl.String)

@@ -13,8 +13,10 @@ import httpx
 import polars as pl
 
 from sentiment.data.files import SUFFIXES, format_of
+from sentiment.data.names import listed, shown
 from sentiment.errors import DataError, nearest
 from sentiment.home import PROJECT
+from sentiment.text.pii import mask
 
 HUB = "hf://"
 MAX_DOWNLOAD_BYTES = 4 << 30
@@ -44,7 +46,11 @@ def local_files(path: str) -> list[Path]:
             return sorted(files)
     folder = Path(path).expanduser().parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    hint = nearest(Path(path).name, names) if names else f"There is no folder {folder}, or it is empty."
+    hint = (
+        nearest(Path(path).name, map(shown, names), listed)
+        if names
+        else f"There is no folder {folder}, or it is empty."
+    )
     raise DataError(f"The file {path} does not exist.", hint)
 
 
@@ -142,7 +148,7 @@ def hub_batches(path: str, rows: int) -> Iterator[tuple[str, pl.DataFrame]]:
     try:
         loaded = datasets.load_dataset("/".join(parts[:2]), *parts[2:], revision=revision or None)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        cause = mask((str(error) or type(error).__name__).splitlines()[0])[:200]
         raise DataError(f"{path} cannot be loaded: {cause}.", "Check the name, the network and HF_TOKEN.") from None
     for name, split in loaded.items():
         for start in range(0, len(split), rows):

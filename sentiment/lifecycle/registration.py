@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from sentiment.config.train import TrainConfig
+from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.data.sources import without_query
 from sentiment.evaluation.evaluation import Evaluation
@@ -86,7 +86,7 @@ def register_candidate(
             reports={
                 **pages,
                 REFERENCE_FILE: reference.model_dump_json(),
-                "config.yaml": yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
+                CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },
             run_id=run_id,
         )

@@ -1,6 +1,8 @@
 import gzip
 import hashlib
+import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -260,10 +262,6 @@ def test_a_bad_csv_is_one_clear_error(
     assert "\n" not in str(raised.value)
 
 
-def test_the_suggested_encoding_reads(tmp_path: Path) -> None:
-    assert train(written(tmp_path, ROWS.encode("cp949")), encoding="cp949")["text"].to_list() == ["좋아요", "별로"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "cause"),
     [
@@ -291,11 +289,60 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
         read(config(tmp_path / "empty"))
 
 
-def test_personal_data_in_a_label_is_masked(tmp_path: Path) -> None:
+# A file without a header has its first row as the names of its columns.
+PRIVATE = "010-1234-5678", "kim@example.com", "a whole review that was written by somebody, " * 3
+QUOTED = ",".join(f'"{name}"' for name in PRIVATE)
+ROW = dict.fromkeys(PRIVATE, "x")
+
+
+def as_parquet(rows: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame([rows]).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.csv", f"{QUOTED}\nx,y,z\n", {}),
+        ("a.csv", f"{QUOTED}\n", {}),
+        ("a.csv", f"{QUOTED}\nx,y,z\n", {"text_column": "010-1234-5679"}),
+        ("a.csv", '"mail\nkim@example.com",010-1234-5678\nx,y\n', {}),
+        ("a.tsv", "\t".join(PRIVATE) + "\nx\ty\tz\n", {}),
+        ("a.jsonl", json.dumps(ROW), {}),
+        ("a.jsonl", json.dumps({**ROW, PRIVATE[0]: ["x"]}), {"text_column": PRIVATE[0]}),
+        ("a.parquet", as_parquet(ROW), {}),
+        ("a.csv", "text,label\na,positive\nb,010-1234-5678\n", {}),
+        ("a.csv", f'text,kim@example.com\na,"{PRIVATE[2]}"\n', {"label_column": PRIVATE[1]}),
+        ("a.csv", "text,label,split\na,positive,010-1234-5678\n", {}),
+        ("a.csv", f'text,label,{PRIVATE[1]}\na,positive,"{PRIVATE[2]}"\n', {"split_column": PRIVATE[1]}),
+    ],
+)
+def test_what_a_file_calls_its_columns_is_masked_and_cut(
+    tmp_path: Path, name: str, content: str | bytes, options: dict[str, Any]
+) -> None:
     with pytest.raises(DataError) as raised:
-        read(config(written(tmp_path, "text,label\na,positive\nb,010-1234-5678\n")))
-    assert "010-1234" not in str(raised.value)
-    assert "[PHONE]" in str(raised.value)
+        read(config(written(tmp_path, content, name), **options))
+    told = str(raised.value)
+    assert re.search(r"\[(PHONE|EMAIL)\]", told)
+    assert not [part for part in ("5678", "kim@", "somebody, a whole", "\n") if part in told]
+
+
+def test_of_many_columns_the_first_are_named(tmp_path: Path) -> None:
+    header = ",".join(f"column{number}" for number in range(30))
+    with pytest.raises(DataError, match=r"column10, column11 and 18 more\. Did you mean 'column29'\?") as raised:
+        read(config(written(tmp_path, f"{header}\n{',' * 29}\n"), text_column="column299"))
+    assert "column12" not in str(raised.value)
+    with pytest.raises(DataError, match=r"Valid names: .* and 18 more\."):
+        read(config(written(tmp_path, f"{header}\n{',' * 29}\n"), text_column="x"))
+
+
+def test_the_files_of_a_folder_are_masked_and_cut_as_well(tmp_path: Path) -> None:
+    for number in range(20):
+        written(tmp_path, ROWS, f"kim@example.com-{number}.csv")
+    with pytest.raises(DataError, match=r"Valid names: \[EMAIL\].* and 8 more\.") as raised:
+        read(config(tmp_path / "x"))
+    assert "kim@" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

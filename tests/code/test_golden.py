@@ -25,6 +25,7 @@ from sentiment.lifecycle.registration import Registration
 from sentiment.models.folder import load_classifier
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.monitoring.window import read_labelled, read_window
+from sentiment.pages import page_of
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
 from sentiment.report import Report
@@ -203,7 +204,7 @@ def test_a_report_is_read_from_its_old_address_and_shown(address: str) -> None:
     module, _, name = address.rpartition(".")
     report = stored(getattr(import_module(module), name))
     assert type(report).model_validate_json(report.model_dump_json()) == report
-    assert report.to_html().startswith("<!doctype html>")
+    assert page_of(report).startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("kind", EXPECTED["probabilities"])

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from pipelines import retrain as launch
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig
-from sentiment.errors import DataError, GateError, SentimentError, StackError
+from sentiment.config.train import CONFIG_FILE, TrainConfig
+from sentiment.errors import ConfigError, DataError, GateError, SentimentError, StackError
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
@@ -21,12 +23,17 @@ class FakeRegistry:
 
     before: int | None = 1
     model_name = "sentiment"
+    training = load_config(CONFIGS / "train.yaml", TrainConfig)
 
     def __init__(self, *_: object) -> None:
         pass
 
     def champion(self) -> Any:
         return SimpleNamespace(version=1)
+
+    def report(self, version: int, name: str) -> str:
+        assert (version, name) == (1, CONFIG_FILE)
+        return yaml.safe_dump(self.training.model_dump(mode="json"))
 
     def rollback(self, reason: str, *, actor: str) -> Any:
         if self.before is None:
@@ -55,11 +62,13 @@ class World:
         self.outcome = "promote"
         self.training_fails: Exception | None = None
         self.after_training: Any = lambda: None
+        self.trained_with: TrainConfig | None = None
         monkeypatch.setattr(launch, "registry_of", FakeRegistry)
         monkeypatch.setattr(launch, "mirror", lambda _: None)
         monkeypatch.setattr(launch, "_train", self._train)
         monkeypatch.setattr(launch, "launch_deploy", self._deploy)
-        monkeypatch.setattr("pipelines.train.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
+        for place in ("pipelines.train", "stacks.alerts"):
+            monkeypatch.setattr(f"{place}.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
 
     def run(self, config: RetrainConfig, decision: RetrainDecision) -> launch.RetrainResult:
         return launch.launch_retrain(config, "laptop", decision=decision, use_cache=True, on_step=print)
@@ -68,7 +77,8 @@ class World:
         with journal_of(default_database_url(), "sentiment") as journal:
             return [(entry.kind, entry.detail.get("outcome", "")) for entry in reversed(journal.entries())]
 
-    def _train(self, *_: object, **__: object) -> Any:
+    def _train(self, _: RetrainConfig, training: TrainConfig, *__: object, **___: object) -> Any:
+        self.trained_with = training
         if self.training_fails:
             raise self.training_fails
         promoted = self.outcome == "promote"
@@ -96,6 +106,27 @@ def test_a_new_champion_is_deployed_and_told(world: World, config: RetrainConfig
     result = world.run(config, decision)
     assert (result.outcome, world.alerts) == ("promoted", ["new_champion"])
     assert world.journal() == [("decision", ""), ("promotion", ""), ("decision", "promoted")]
+
+
+def test_it_trains_with_the_champions_own_config(
+    world: World, config: RetrainConfig, decision: RetrainDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load_config(CONFIGS / "train.yaml", TrainConfig, ["dataset.path=mine.csv", "split.test=0.3"])
+    monkeypatch.setattr(FakeRegistry, "training", own)
+    world.run(config, decision)
+    assert world.trained_with == own
+
+
+def test_other_data_is_refused_before_anything_starts_and_told(
+    world: World, decision: RetrainDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load_config(CONFIGS / "train.yaml", TrainConfig, ["dataset.path=mine.csv"])
+    monkeypatch.setattr(FakeRegistry, "training", own)
+    demo = load_config(CONFIGS / "retrain.yaml", RetrainConfig, ["train=configs/train.yaml"])
+    with pytest.raises(ConfigError, match="which is synthetic"):
+        world.run(demo, decision)
+    assert world.trained_with is None
+    assert (world.journal(), world.alerts) == ([], ["failed_run"])
 
 
 def test_a_refusal_deploys_nothing_and_is_told(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:

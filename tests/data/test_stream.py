@@ -120,7 +120,7 @@ def test_a_bad_row_far_into_a_file_is_named(tmp_path: Path, content: str | bytes
 
 
 def test_a_character_may_lie_across_the_blocks_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentiment.data.files._BLOCK", 5)
+    monkeypatch.setattr("sentiment.data.encoding.BLOCK", 5)
     (tmp_path / "a.csv").write_text("text\n" + "좋아요 정말\n" * 9, encoding="cp949")
     frame, _ = streamed(config(tmp_path / "a.csv", encoding="cp949"), 4)
     assert frame["text"].to_list() == ["좋아요 정말"] * 9
@@ -200,6 +200,8 @@ def test_a_query_changes_nothing(reviews_url: str) -> None:
         ("SELECT * FROM reviews WHERE id < 0", "gives no rows"),
         ("SELECT text FROM reviews", "gives no id"),
         ("SELECT id, text AS texts FROM reviews", "no column 'text'"),
+        ('SELECT 1 AS "kim@example.com", 2 AS "kim@example.com"', r"two columns of one name: \[EMAIL\]\."),
+        ('SELECT id, text AS "kim@example.com" FROM reviews', r"it has id, \[EMAIL\]\. Valid names: \[EMAIL\], id\."),
     ],
 )
 def test_a_query_that_cannot_be_used_is_one_sentence(reviews_url: str, sql: str, cause: str) -> None:

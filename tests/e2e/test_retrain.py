@@ -66,21 +66,23 @@ def movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def retrained(run: Run, movies: Path) -> subprocess.CompletedProcess[str]:
-    """A champion of 2024's movies meets the services of 2025; the new one does not start in the time it is given."""
+    """A champion of 2024's movies meets the services of 2025; the new one does not start in the time it is given.
+
+    Nobody tells the retraining which reviews the champion learnt from, nor how they were split.
+    """
     trained = run("--pipeline", "train", "--set", f"dataset.path={movies}", "--set", "split.test=0.3")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     python(run, TRAFFIC)
     python(run, PAUSE.format(what="pause"))
-    refused = run("--pipeline", "retrain", "--set", f"train.dataset.path={movies}")
+    refused = run("--pipeline", "retrain")
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert "paused by kim: a drill" in refused.stderr
     python(run, PAUSE.format(what="resume"))
-    return run(
-        "--pipeline",
-        "retrain",
-        *("--set", f"train.dataset.path={movies}", "--set", "train.split.test=0.3"),
-        *("--set", "deployment.start_seconds=0.05"),
-    )
+    refused = run("--pipeline", "retrain", "--set", "train=configs/train.yaml")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    told = " ".join(refused.stderr.split())
+    assert f"was trained on sample ({movies}); the retrain config names sample (data/sample/reviews.csv), which" in told
+    return run("--pipeline", "retrain", "--set", "deployment.start_seconds=0.05")
 
 
 def test_the_gate_promotes_with_the_intervals_to_prove_it(retrained: subprocess.CompletedProcess[str]) -> None:
