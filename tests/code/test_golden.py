@@ -67,7 +67,7 @@ def registry(tmp_path: Path) -> Registry:
 
 def stored(kind: type[ReportT]) -> ReportT:
     file = next(file for address, file in ADDRESSES.items() if address.endswith(f".{kind.__name__}"))
-    return kind.model_validate_json((GOLDEN / "reports" / file).read_text(encoding="utf-8"))
+    return kind.read((GOLDEN / "reports" / file).read_text(encoding="utf-8"), file)
 
 
 def rows_by_table(database: Path) -> dict[str, int]:
@@ -157,7 +157,7 @@ def test_the_registry_tells_versions_history_and_evidence(registry: Registry) ->
     events = [(event.event, event.version, event.from_version) for event in registry.history()]
     assert events == [("promoted", 1, None), ("promoted", 2, 1), ("rolled_back", 1, 2), ("promoted", 2, 1)]
 
-    reference = Reference.model_validate_json(registry.report(2, REFERENCE_FILE))
+    reference = Reference.read(registry.report(2, REFERENCE_FILE), REFERENCE_FILE)
     assert (len(reference.texts), reference.labels) == (100, ("negative", "positive"))
     assert champion.digest[:12] in registry.card(2)
     config = TrainConfig.model_validate(yaml.safe_load(registry.report(2, "config.yaml")))
@@ -203,7 +203,8 @@ def test_the_scored_table_has_its_columns() -> None:
 def test_a_report_is_read_from_its_old_address_and_shown(address: str) -> None:
     module, _, name = address.rpartition(".")
     report = stored(getattr(import_module(module), name))
-    assert type(report).model_validate_json(report.model_dump_json()) == report
+    again = type(report).read(report.model_dump_json(), address)
+    assert again.model_dump() == report.model_dump()
     assert page_of(report).startswith("<!doctype html>")
 
 
