@@ -13,7 +13,7 @@ from cli.console import Options, out, print_header, print_step, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.data.read import source_digest
-from sentiment.data.sources import without_query
+from sentiment.data.sources.http import without_query
 from sentiment.scoring.target import default_batch
 
 if TYPE_CHECKING:

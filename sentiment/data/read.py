@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data import sources
-from sentiment.data.database import DATABASE, query_digest
 from sentiment.data.reviews import SPLITS, Splits
+from sentiment.data.sources import http as sources
+from sentiment.data.sources.database import DATABASE, query_digest
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
 from sentiment.errors import DataError, nearest
 from sentiment.pages import html

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data import sources
-from sentiment.data.database import DATABASE, query_batches
 from sentiment.data.files import batches
 from sentiment.data.reviews import SPLITS
+from sentiment.data.sources import http as sources
+from sentiment.data.sources.database import DATABASE, query_batches
 from sentiment.home import home
 
 ROWS = 1 << 16

@@ -12,7 +12,7 @@ import yaml
 
 from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
-from sentiment.data.sources import without_query
+from sentiment.data.sources.http import without_query
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.home import PROJECT

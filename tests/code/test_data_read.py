@@ -13,8 +13,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data import sources
 from sentiment.data.read import detect_language, read, source_digest
+from sentiment.data.sources import http as sources
 from sentiment.errors import DataError
 
 ROWS = "text,label\n좋아요,positive\n별로,negative\n"

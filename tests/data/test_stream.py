@@ -13,8 +13,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.database import query_batches, query_digest
 from sentiment.data.read import ReviewStream, read, source_digest
+from sentiment.data.sources.database import query_batches, query_digest
 from sentiment.errors import ConfigError, DataError
 
 ROWS: list[dict[str, Any]] = [
