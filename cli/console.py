@@ -4,16 +4,17 @@ import getpass
 import logging
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
+from sentiment.config.load import forgotten
 from sentiment.errors import SentimentError
 from sentiment.home import home
 
@@ -64,6 +65,21 @@ def print_header(pipeline: str, values: Mapping[str, str]) -> None:
     for name, value in values.items():
         out.print(f"  {name:<8} {escape(value)}")
     out.print()
+
+
+def dropped_facts(config: Path, overrides: Sequence[str]) -> dict[str, str]:
+    """The header's line about what a config says of a file that `--set` has put another one in place of, if any."""
+    from sentiment.data.sources import shown
+
+    told = [
+        f"{', '.join(_fact(name, value) for name, value in facts.items())} (said of {shown(path)})"
+        for path, facts in forgotten(config, overrides).items()
+    ]
+    return {"dropped": "; ".join(told)} if told else {}
+
+
+def _fact(name: str, value: object) -> str:
+    return f"{name} {value}" if isinstance(value, date) else name
 
 
 def print_step(line: "StepLine") -> None:

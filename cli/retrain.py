@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, run_log, run_py, user
+from cli.console import DEFAULT_MODEL, Options, dropped_facts, out, print_header, print_step, run_log, run_py, user
 from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
 
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 def run(options: Options) -> None:
     """Retrain because a person asks for it; exit code 3 when the gate refused, 4 when the deployment failed."""
     from sentiment.config.retrain import RetrainConfig
+    from sentiment.data.sources import check
 
     config = load_config(options.config, RetrainConfig, options.overrides)
+    if config.train:
+        check(config.train.dataset)
     with run_log("retrain") as log:
         from pipelines.retrain import decide_by_hand, launch_retrain
 
         reviews = config.train.dataset.name if config.train else "the reviews of its champion"
         what = f"{config.model_name}, on {reviews} and the labels of its users"
-        print_header("retrain", {"stack": options.stack, "model": what, "log": str(log)})
+        about = {"model": what, **dropped_facts(options.config, options.overrides)}
+        print_header("retrain", {"stack": options.stack, **about, "log": str(log)})
         result = launch_retrain(
             config,
             options.stack,

@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.console import Options, out, print_header, print_step, run_log, run_py
+from cli.console import Options, dropped_facts, out, print_header, print_step, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.data.read import source_digest
-from sentiment.data.sources import without_query
+from sentiment.data.sources import check, shown
 from sentiment.scoring.target import default_batch
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ SECONDS_BETWEEN_LINES = 10.0
 def run(options: Options) -> None:
     """Score a dataset, and print what the batch came out as."""
     config = load_config(options.config, ScoreConfig, options.overrides)
+    check(config.dataset)
     batch = config.batch or default_batch(config, source_digest(config.dataset))
     with run_log("score") as log:
         from pipelines.score import launch_score
 
-        what = f"{config.dataset.name}, {without_query(config.dataset.path)}"
-        print_header("score", {"stack": options.stack, "dataset": what, "batch": batch, "log": str(log)})
+        what = f"{config.dataset.name}, {shown(config.dataset.path)}"
+        about = {"dataset": what, **dropped_facts(options.config, options.overrides), "batch": batch}
+        print_header("score", {"stack": options.stack, **about, "log": str(log)})
         with _progress_shown() as on_progress:
             result = launch_score(config, batch, options.stack, on_step=print_step, on_progress=on_progress)
     _print(result, options)

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, Options, dashboard, out, print_header, print_step, python, run_log, run_py
+from cli.console import (
+    DEFAULT_MODEL,
+    Options,
+    dashboard,
+    dropped_facts,
+    out,
+    print_header,
+    print_step,
+    python,
+    run_log,
+    run_py,
+)
 from sentiment.config.load import load_config
 from sentiment.config.train import TrainConfig
 from sentiment.data.read import source_digest
@@ -24,7 +35,8 @@ def run(options: Options) -> None:
     with run_log("train") as log:
         from pipelines.train import describe, launch_train
 
-        print_header("train", {"stack": options.stack, **describe(config, digest), "log": str(log)})
+        about = {**describe(config, digest), **dropped_facts(options.config, options.overrides)}
+        print_header("train", {"stack": options.stack, **about, "log": str(log)})
         result = launch_train(config, digest, options.stack, use_cache=options.use_cache, on_step=print_step)
     print_decision(result)
     if config.dataset.synthetic:
@@ -76,9 +88,11 @@ def _next_commands(result: "TrainResult", run: str) -> list[str]:
 
 
 def _links(result: "TrainResult") -> dict[str, str]:
+    from sentiment.registry.tracking import is_server
+
     folder = Path(python()).parent
     uri = result.tracking_uri or ""
-    mlflow = uri if uri.startswith("http") else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
+    mlflow = uri if is_server(uri) else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
     return {
         result.report_uri: "the evaluation",
         dashboard(result.dashboard_url): f"the dashboard; this run is {result.run_id}",

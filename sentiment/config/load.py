@@ -37,15 +37,13 @@ def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ())
     Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
     """
     raw = _read_config(path)
-    assigned: set[str] = set()
-    for override in overrides:
-        key, found, text = override.partition("=")
-        if not found or not key:
-            raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
-        _forget_facts(raw, key, assigned)
-        assigned.add(key)
-        _assign(raw, key.split("."), _parse(override, text))
+    _override(raw, overrides)
     return validate(expand(raw, source=str(path)), model, str(path))
+
+
+def forgotten(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """What `load_config` drops because `overrides` put another file in a dataset's place: facts by the file named."""
+    return _override(_read_config(path), overrides)
 
 
 def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> ConfigT:
@@ -85,16 +83,32 @@ def _resolve_all(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: _resolve(key, value) for key, value in raw.items()}
 
 
-def _forget_facts(raw: dict[str, Any], key: str, assigned: set[str]) -> None:
-    """Drop what a dataset says of its own file when `key` puts another file in its place, but for what was assigned."""
+def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Apply the overrides in order. Where one puts another file in a dataset's place, facts of the first are dropped.
+
+    Returns the dropped facts by the file they were said of. A fact that an override sets is of the new file.
+    """
+    dropped: dict[str, dict[str, Any]] = {}
+    given = {override.partition("=")[0] for override in overrides}
+    for override in overrides:
+        key, found, text = override.partition("=")
+        if not found or not key:
+            raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
+        dataset, last = _dataset_of(raw, key)
+        if last == "path":
+            facts = [fact for fact in FACTS_OF_A_FILE if key.removesuffix(last) + fact not in given]
+            said = {fact: value for fact in facts if (value := dataset.pop(fact, None))}
+            dropped.setdefault(str(dataset.get("path")), {}).update(said)
+        _assign(raw, key.split("."), _parse(override, text))
+    return {path: facts for path, facts in dropped.items() if facts}
+
+
+def _dataset_of(raw: Any, key: str) -> tuple[dict[str, Any], str]:
+    """The dataset that `key` sets a value of and that value's name; nothing for any other key."""
     *holders, last = key.split(".")
-    dataset: Any = raw
-    for each in holders:
-        dataset = dataset.get(each) if isinstance(dataset, dict) else None
-    if holders and holders[-1] == "dataset" and last == "path" and isinstance(dataset, dict):
-        for fact in FACTS_OF_A_FILE:
-            if ".".join((*holders, fact)) not in assigned:
-                dataset.pop(fact, None)
+    for holder in holders:
+        raw = raw.get(holder) if isinstance(raw, dict) else None
+    return (raw, last) if holders[-1:] == ["dataset"] and isinstance(raw, dict) else ({}, "")
 
 
 def _resolve(key: str, value: Any) -> Any:

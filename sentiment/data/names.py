@@ -8,15 +8,15 @@ LONGEST = 40
 MOST = 12
 
 
-def shown(name: str) -> str:
+def masked(name: str) -> str:
     """One name or value in one line, masked and cut."""
-    masked = mask(" ".join(name.split()))
-    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in masked)
+    one_line = mask(" ".join(name.split()))
+    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in one_line)
     return printable if len(printable) <= LONGEST else f"{printable[: LONGEST - 1]}…"
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first names as `shown`, and how many there are besides."""
-    every = [shown(name) for name in names]
+    """The first names as `masked`, and how many there are besides."""
+    every = [masked(name) for name in names]
     rest = len(every) - MOST
     return ", ".join(every[:MOST]) + (f" and {rest} more" if rest > 0 else "")

@@ -12,7 +12,7 @@ import yaml
 
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.reviews import Reviews
-from sentiment.data.sources import without_query
+from sentiment.data.sources import shown
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.home import PROJECT
@@ -137,7 +137,7 @@ def _card_context(
         name=config.model_name,
         version=digest[:12],
         config=model.model_dump(mode="json"),
-        data=f"{config.dataset.name} ({without_query(config.dataset.path)})",
+        data=f"{config.dataset.name} ({shown(config.dataset.path)})",
         data_digest=splits["train"].digest(),
         bundled_sample=config.dataset.synthetic,
         splits=tuple(SplitCounts.of(name, reviews) for name, reviews in splits.items()),

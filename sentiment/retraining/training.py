@@ -8,7 +8,7 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import overlay, validate
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
-from sentiment.data.sources import without_query
+from sentiment.data.sources import shown
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.registry import Registry
 
@@ -67,11 +67,11 @@ def _same(own: DatasetConfig, other: DatasetConfig) -> bool:
 
 
 def _place(dataset: DatasetConfig) -> tuple[str, str | None]:
-    return os.path.realpath(os.path.expanduser(without_query(dataset.path))), dataset.query
+    return os.path.realpath(os.path.expanduser(shown(dataset.path))), dataset.query
 
 
 def _shown(dataset: DatasetConfig, other: DatasetConfig) -> str:
     """The dataset, and in what it differs from `other` besides name and path."""
     labels = f", with the labels {', '.join(dataset.labels)}" if dataset.labels != other.labels else ""
     synthetic = ", which is synthetic" if dataset.synthetic and not other.synthetic else ""
-    return f"{dataset.name} ({without_query(dataset.path)}){labels}{synthetic}"
+    return f"{dataset.name} ({shown(dataset.path)}){labels}{synthetic}"

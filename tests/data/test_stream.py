@@ -13,8 +13,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.database import query_batches, query_digest
 from sentiment.data.read import ReviewStream, read, source_digest
+from sentiment.data.sources.database import query_batches, query_digest
 from sentiment.errors import ConfigError, DataError
 
 ROWS: list[dict[str, Any]] = [
@@ -231,14 +231,15 @@ def test_the_variable_must_hold_a_url_and_its_password_is_never_shown(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "cause"),
     [
-        {"path": "database://REVIEWS_URL"},
-        {"path": "a.csv", "query": "SELECT 1"},
-        {"path": "database://postgresql://me@host/x", "query": "SELECT 1"},
-        {"path": "a.csv", "test_path": "database://REVIEWS_URL"},
+        ({"path": "database://REVIEWS_URL"}, "query and a path database://VARIABLE go together"),
+        ({"path": "a.csv", "query": "SELECT 1"}, "query and a path database://VARIABLE go together"),
+        ({"path": "database://postgresql://me@host/x", "query": "SELECT 1"}, "must name an environment variable"),
+        ({"path": "a.csv", "test_path": "database://REVIEWS_URL"}, "only path may be a database"),
     ],
 )
-def test_a_database_and_its_query_go_together(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="validation error"):
-        config(**options)
+def test_a_database_and_its_query_go_together(options: dict[str, str], cause: str) -> None:
+    for use in (source_digest, read):
+        with pytest.raises(ConfigError, match=cause):
+            use(config(**options))

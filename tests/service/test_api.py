@@ -223,6 +223,25 @@ def test_a_bad_body_is_refused_in_one_shape(client, status, code, body):
     assert (answer.status_code, code_of(answer)) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/predict", {"text": " "}, "text: it is empty."),
+        ("/predict", {"text": 7}, "text: it is not a text."),
+        ("/predict", {"text": "a" * 5_001}, "text: it has more than 5000 characters."),
+        ("/predict", {}, "text: it is missing."),
+        ("/predict", {"text": "a", "secret": 1}, "The body: it has an unknown field."),
+        ("/predict", [], "The body: it is not a JSON object."),
+        ("/predict_batch", {"texts": "a"}, "texts: it is not a list."),
+        ("/predict_batch", {"texts": []}, "texts: it has no texts."),
+        ("/predict_batch", {"texts": ["a"] * 257}, "texts: it has more than 256 texts."),
+        ("/predict_batch", {"texts": ["a", ""]}, "texts.1: it is empty."),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_in_words_for_people(client, path, body, message):
+    assert client.post(path, json=body).json()["error"]["message"] == message
+
+
 def test_other_refusals_have_the_same_shape(client):
     texts = {"texts": ["좋아요"] * 257}
     boundary = {"Content-Type": "multipart/form-data; boundary=x"}

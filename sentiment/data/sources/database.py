@@ -15,14 +15,46 @@ import polars as pl
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from sentiment.config.dataset import DatasetConfig
 from sentiment.data.names import listed
+from sentiment.data.sources import Found, Source
 from sentiment.errors import ConfigError, DataError
 from sentiment.text.pii import mask
 
-DATABASE = "database://"
+PREFIX = "database://"
+_ROWS = 1 << 16
+_VARIABLE = re.compile(rf"{PREFIX}[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = (str, bool, int, float, datetime, date, type(None))
 # What `sqlalchemy.text` would take for a parameter, such as the :mm of a time format.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+
+
+class Database(Source):
+    """What `dataset.query` gives from the database whose URL is in an environment variable."""
+
+    schemes = ("database",)
+    queried = f"{PREFIX}VARIABLE"
+    ordered = False
+
+    def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
+        """The rows of the query."""
+        for frame in query_batches(path, str(config.query), rows):
+            yield Found(path, None, frame)
+
+    def digest(self, config: DatasetConfig, path: str, checksum: str | None) -> bytes:
+        """A digest of the rows that the query gives now."""
+        return query_digest(path, str(config.query), _ROWS).encode()
+
+    def check(self, config: DatasetConfig) -> None:
+        """One query, so one database; its URL is never in the config."""
+        if any(path and path.startswith(PREFIX) for path in (config.validation_path, config.test_path)):
+            raise ConfigError("dataset: only path may be a database; give its splits with split_column.")
+        super().check(config)
+        if not _VARIABLE.fullmatch(config.path):
+            raise ConfigError(f"dataset: path must name an environment variable, as in {PREFIX}REVIEWS_DATABASE_URL.")
+
+
+SOURCE = Database()
 
 
 def query_batches(path: str, query: str, rows: int) -> Iterator[pl.DataFrame]:
@@ -31,7 +63,7 @@ def query_batches(path: str, query: str, rows: int) -> Iterator[pl.DataFrame]:
     Nothing is ever committed. Raises ConfigError for a variable that is not set or holds no usable URL, DataError for
     a database out of reach, a query it refuses, one that gives two columns of one name, and one that gives no rows.
     """
-    variable = path.removeprefix(DATABASE)
+    variable = path.removeprefix(PREFIX)
     url = _url(variable)
     try:
         engine = create_engine(url, hide_parameters=True)
