@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentiment.errors import ConfigError
-from sentiment.store import PredictionLog, spool
+from sentiment.store import PredictionLog
 from sentiment.store.database import make_engine
+from sentiment.store.log import spool
+from sentiment.store.log.spool import Spool
 from sentiment.store.migrations import upgrade
 from sentiment.store.records import FeedbackRecord, PredictionRecord, from_line, storable, to_line
-from sentiment.store.spool import Spool
 
 KOREA = timezone(timedelta(hours=9))
 

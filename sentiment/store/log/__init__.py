@@ -30,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sentiment.errors import ConfigError
 from sentiment.store.database import PredictionDatabase
+from sentiment.store.log.spool import Spool
 from sentiment.store.records import (
     Event,
     FeedbackRecord,
@@ -39,7 +40,6 @@ from sentiment.store.records import (
     storable,
     to_line,
 )
-from sentiment.store.spool import Spool
 from sentiment.text.pii import mask
 
 GATHER_SECONDS = 0.05
