@@ -23,7 +23,9 @@ def retrain(config: RetrainConfig, source_digest: str, decision: RetrainDecision
     """Train on the reviews and the feedback that passed its checks; a new champion must be no worse on the reviews."""
     show_decision(decision)
     rows = fit.prepare(config.train, source_digest)
-    feedback, _ = collect_feedback(rows.cleaned, config.feedback, config.train.split, config.train.normaliser)
+    feedback, _ = collect_feedback(
+        rows.cleaned, config.model_name, config.feedback, config.train.split, config.train.normaliser
+    )
     train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, feedback)
     fit.fit(replace(rows, train=train, validation=validation, test=test), config.train)
 

@@ -18,9 +18,9 @@ from sentiment.registry import Registry
 from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
-from sentiment.retraining.history import Outcome, journal_of, record_outcome, record_start
+from sentiment.retraining.history import Outcome, record_outcome, record_start
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry
+from sentiment.store.journal import Entry, journal_of
 from stacks.catalogue import load_stack
 from stacks.model_control_plane import mirror
 from steps.names import FEEDBACK_REPORT

@@ -8,8 +8,8 @@ from zenml import log_metadata, step
 from sentiment.config.monitor import MonitorConfig
 from sentiment.monitoring.quality import QualityReport, measure_quality
 from sentiment.monitoring.reference import Reference
-from sentiment.monitoring.window import read_labelled
 from sentiment.store.database import default_database_url
+from sentiment.store.window import read_labelled
 from steps.names import QUALITY_REPORT, SUMMARY
 
 
@@ -19,7 +19,7 @@ def measure_champion(
 ) -> Annotated[QualityReport, QUALITY_REPORT]:
     """By day and model version; the verdict is on the champion. Never cached, new labels come."""
     since = datetime.now(UTC) - timedelta(days=config.quality.days)
-    found = read_labelled(default_database_url(), since)
+    found = read_labelled(default_database_url(), config.model_name, since)
     report = measure_quality(
         found.labels, reference, config.quality, seed=config.seed, model_version=version, traffic=found.traffic
     )

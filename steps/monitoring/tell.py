@@ -5,8 +5,8 @@ from zenml import log_metadata, step
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.findings import monitor_entry
 from sentiment.monitoring.quality import QualityReport
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
+from sentiment.store.journal import journal_of
 from stacks.alerts import send_alert
 from steps.names import SUMMARY
 

@@ -11,8 +11,8 @@ from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
 from sentiment.scoring.summary import ScoringSummary
-from sentiment.scoring.target import Target
 from sentiment.store.database import default_database_url
+from sentiment.store.scores import Target
 from steps.names import SCORES, SCORING_SUMMARY, SUMMARY
 
 

@@ -9,8 +9,8 @@ from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
 from sentiment.scoring import score
 from sentiment.scoring.parquet import ParquetFiles
-from sentiment.scoring.target import Target
 from sentiment.store.database import default_database_url
+from sentiment.store.scores import Target
 from steps.names import SHARD_REPORT, SUMMARY
 from steps.scoring.progress import progress_of_this_step
 

@@ -12,8 +12,8 @@ from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig
 from sentiment.errors import DataError, GateError, SentimentError, StackError
 from sentiment.retraining.decision import RetrainDecision
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
+from sentiment.store.journal import journal_of
 
 
 class FakeRegistry:
