@@ -176,7 +176,7 @@ def child(task: dict[str, Any]) -> None:
     from sentiment.scoring.parquet import ParquetFiles
     from sentiment.scoring.score import CHUNK_ROWS, score_shard
     from sentiment.scoring.snapshot import take_snapshot
-    from sentiment.scoring.target import Target
+    from sentiment.store.scores import Target
 
     answer: dict[str, float] = {}
     if task["do"] == "snapshot":

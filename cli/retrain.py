@@ -133,8 +133,8 @@ def retrain_resume(model_name: str, reason: str) -> None:
 
 @contextmanager
 def _journal(model_name: str) -> "Iterator[Journal]":
-    from sentiment.retraining.history import journal_of
     from sentiment.store.database import default_database_url
+    from sentiment.store.journal import journal_of
 
     with journal_of(default_database_url(), model_name) as journal:
         yield journal

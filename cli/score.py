@@ -14,7 +14,7 @@ from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.data.read import source_digest
 from sentiment.data.sources import check, shown
-from sentiment.scoring.target import default_batch
+from sentiment.scoring.batch import default_batch
 
 if TYPE_CHECKING:
     from pipelines.score import OnProgress, ScoreResult

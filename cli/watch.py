@@ -144,9 +144,6 @@ class Watch:
 
     def _told_since(self, started: datetime) -> "list[Entry]":
         """What the runs left in the journal, newest first."""
-        from alembic.util.exc import CommandError
-        from sqlalchemy.exc import SQLAlchemyError
-
         from sentiment.store.database import default_database_url
         from sentiment.store.journal import Journal
 
@@ -157,8 +154,8 @@ class Watch:
                 return journal.entries(kinds, since=started)
             finally:
                 journal.close()
-        except (SQLAlchemyError, CommandError, SentimentError, OSError) as error:
-            logger.warning("The journal cannot be read: %s.", type(error).__name__)
+        except SentimentError as error:
+            logger.warning("The journal cannot be read. %s", error)
             return []
 
     def _alert(self, failures: list[Ended], told: "list[Entry]") -> None:

@@ -26,10 +26,10 @@ from sentiment.registry import Registry
 from sentiment.retraining.assess import assess_by_hand
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
-from sentiment.retraining.history import Outcome, journal_of, record_outcome, record_start
+from sentiment.retraining.history import Outcome, record_outcome, record_start
 from sentiment.retraining.training import require_data_of_champion, training_config
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry
+from sentiment.store.journal import Entry, journal_of
 from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.model_control_plane import mirror
@@ -47,7 +47,7 @@ def retrain(config: TrainConfig, feedback: FeedbackConfig, source_digest: str, d
     """Train on the reviews and the feedback that passed its checks; a new champion must be no worse on the reviews."""
     show_decision(decision)
     rows = training.prepare(config, source_digest)
-    labelled, _ = collect_feedback(rows.cleaned, feedback, config.split, config.normaliser)
+    labelled, _ = collect_feedback(rows.cleaned, config.model_name, feedback, config.split, config.normaliser)
     train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, labelled)
     training.fit(replace(rows, train=train, validation=validation, test=test), config)
 

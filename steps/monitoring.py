@@ -17,10 +17,11 @@ from sentiment.monitoring.findings import monitor_entry
 from sentiment.monitoring.quality import QualityReport
 from sentiment.monitoring.quality import measure_quality as quality_of
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference, as_read
-from sentiment.monitoring.window import Window, read_labelled
+from sentiment.monitoring.window import Window
 from sentiment.monitoring.window import read_window as newest_window
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
+from sentiment.store.journal import journal_of
+from sentiment.store.window import read_labelled
 from stacks.alerts import send_alert
 from steps.common.caching import CODE_AWARE
 from steps.common.names import (
@@ -106,7 +107,7 @@ def measure_quality(
 ) -> Annotated[QualityReport, QUALITY_REPORT]:
     """By day and model version; the verdict is on the champion. Never cached, new labels come."""
     since = datetime.now(UTC) - timedelta(days=config.quality.days)
-    found = read_labelled(default_database_url(), since)
+    found = read_labelled(default_database_url(), config.model_name, since)
     report = quality_of(
         found.labels, reference, config.quality, seed=config.seed, model_version=version, traffic=found.traffic
     )

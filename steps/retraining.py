@@ -57,10 +57,10 @@ def show_decision(decision: RetrainDecision) -> Annotated[RetrainDecision, RETRA
 
 @step(enable_cache=False)
 def collect_feedback(
-    cleaned: Splits, config: FeedbackConfig, split: SplitConfig, normaliser: TextNormaliser
+    cleaned: Splits, model_name: str, config: FeedbackConfig, split: SplitConfig, normaliser: TextNormaliser
 ) -> tuple[Annotated[Splits, FEEDBACK], Annotated[FeedbackReport, FEEDBACK_REPORT]]:
     """Read the labels in the prediction database and keep those that may be learnt from; never cached, they grow."""
-    rows = read_feedback(default_database_url(), max_rows=config.max_rows)
+    rows = read_feedback(default_database_url(), model_name, max_rows=config.max_rows)
     known = known_texts(cleaned.frame()["text"], normaliser)
     accepted, report = check_feedback(
         rows, config, labels=cleaned.labels, normaliser=normaliser, split=split, known=known

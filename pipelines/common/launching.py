@@ -16,9 +16,8 @@ from sentiment.config.train import StepOptions
 from sentiment.errors import SentimentError, StackError
 from sentiment.registry import Registry, default_tracking_uri
 from sentiment.report import Report
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry, Journal
+from sentiment.store.journal import Entry, Journal, journal_of
 from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, lost_since, require_healthy

@@ -16,7 +16,7 @@ from sentiment.models.base import TextClassifier
 from sentiment.registry import Registry
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
-from sentiment.store.caller import SMOKE_TEST_KEY
+from sentiment.store.records import SMOKE_TEST_KEY
 
 API_KEY_VARIABLE = "SENTIMENT_API_KEY"
 

@@ -8,8 +8,9 @@ from sentiment.config.retrain import FeedbackConfig, RetrainConfig
 from sentiment.config.train import TrainConfig
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, Verdict, decide_retraining, force_retraining
 from sentiment.retraining.feedback import check_feedback
-from sentiment.retraining.history import current_pause, decisions, journal_of, labels_used_until, record_decision
+from sentiment.retraining.history import current_pause, decisions, labels_used_until, record_decision
 from sentiment.store.feedback import read_feedback
+from sentiment.store.journal import journal_of
 
 
 def assess(
@@ -26,7 +27,7 @@ def assess(
 
     Raises StackError when the prediction database cannot be used.
     """
-    frame = read_feedback(database_url, max_rows=config.feedback.max_rows)
+    frame = read_feedback(database_url, config.model_name, max_rows=config.feedback.max_rows)
     with journal_of(database_url, config.model_name) as journal:
         history = decisions(journal, now)
         labels = count_labels(frame, config.feedback, training, since=labels_used_until(history))

@@ -16,9 +16,8 @@ from sentiment.errors import SentimentError
 from sentiment.models.base import Model
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
-from sentiment.scoring.target import Target
 from sentiment.stats.metrics import Probabilities
-from sentiment.store.scores import TIME_FORMAT, ScoreStore
+from sentiment.store.scores import TIME_FORMAT, ScoreStore, Target
 from sentiment.text.pii import mask_series
 
 # As many texts as a classifier sorts by length and takes at once (`sentiment.models.onnx.CHUNK_TEXTS`).
@@ -153,6 +152,7 @@ def table_rows(
         id=target.keys(rows["id"]),
         batch=pl.lit(target.batch),
         review_id=pl.col("id"),
+        model_name=pl.lit(target.model_name),
         model_version=pl.lit(target.model_version),
         time=pl.lit(now.replace(tzinfo=None)).dt.strftime(TIME_FORMAT),
         text=mask_series(rows["text"]),

@@ -91,7 +91,7 @@ class ScoringSummary(Report):
         )
 
     def record(self, database_url: str) -> None:
-        """Leave the batch in the model's journal. Raises SQLAlchemyError when the database is out of reach."""
+        """Leave the batch in the model's journal. Raises StoreError when the database is out of reach."""
         detail = {
             "batch": self.batch,
             "rows": self.tally.rows,

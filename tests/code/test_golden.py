@@ -24,7 +24,7 @@ from sentiment.lifecycle.deployment import ServedModel
 from sentiment.lifecycle.registration import Registration
 from sentiment.models.folder import load_classifier
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
-from sentiment.monitoring.window import read_labelled, read_window
+from sentiment.monitoring.window import read_window
 from sentiment.pages import page_of
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
@@ -32,9 +32,10 @@ from sentiment.report import Report
 from sentiment.retraining.history import current_pause, decisions, labels_used_until
 from sentiment.scoring.collect import SCHEMA as SCORES_SCHEMA
 from sentiment.store import PredictionLog
-from sentiment.store.database import PredictionDatabase
 from sentiment.store.feedback import read_feedback
 from sentiment.store.journal import KINDS, Journal
+from sentiment.store.predictions import PredictionDatabase
+from sentiment.store.window import read_labelled
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
 MODEL = "reviews"
@@ -82,7 +83,7 @@ def test_the_database_keeps_every_row(database: Path, database_url: str) -> None
     before = rows_by_table(database)
     assert before == {"predictions": 11, "feedback": 9, "scores": 5, "events": 12}
 
-    with closing(PredictionDatabase(database_url)) as predictions:
+    with closing(PredictionDatabase(database_url, MODEL)) as predictions:
         predictions.connect()
         summary = predictions.summary(BEFORE)
 
@@ -100,11 +101,11 @@ def test_monitoring_and_retraining_read_the_rows(database_url: str) -> None:
         "화면 별로예요": ("negative", "review team"),
     }
 
-    labelled = read_labelled(database_url, BEFORE)
+    labelled = read_labelled(database_url, MODEL, BEFORE)
     assert labelled.labels["truth"].to_list() == ["negative", "positive", "negative", "positive", "negative"]
     assert labelled.traffic["rows"].to_list() == [4, 4, 5]
 
-    feedback = read_feedback(database_url, max_rows=100)
+    feedback = read_feedback(database_url, MODEL, max_rows=100)
     assert feedback["label"].to_list() == [
         *("positive", "negative", "negative", "positive"),
         *("negative", "positive", "negative", "positive"),
@@ -136,7 +137,7 @@ def test_the_journal_is_read(database_url: str) -> None:
 def test_the_spool_is_written_and_nothing_is_put_aside(database: Path, database_url: str, tmp_path: Path) -> None:
     before = rows_by_table(database)
     spool = shutil.copytree(GOLDEN / "spool", tmp_path / "spool")
-    log = PredictionLog(database_url, spool, retention_days=FOREVER_DAYS, label_retention_days=FOREVER_DAYS)
+    log = PredictionLog(database_url, spool, MODEL, retention_days=FOREVER_DAYS, label_retention_days=FOREVER_DAYS)
     log.start()
     log.close(timeout_seconds=20)
 

@@ -17,14 +17,13 @@ from sentiment.retraining.decision import LabelCounts, RetrainDecision, decide_r
 from sentiment.retraining.history import (
     current_pause,
     decisions,
-    journal_of,
     labels_used_until,
     pause,
     record_outcome,
     record_start,
     resume,
 )
-from sentiment.store.journal import Entry
+from sentiment.store.journal import Entry, journal_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RetrainPolicy(min_new_labels=100, enough_labels=1000, cool_down_hours=24, max_retrains=2, budget_days=30)

@@ -14,8 +14,8 @@ from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.errors import ConfigError, DataError, GateError, SentimentError, StackError
 from sentiment.retraining.decision import RetrainDecision
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
+from sentiment.store.journal import journal_of
 
 
 class FakeRegistry:

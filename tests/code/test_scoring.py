@@ -23,15 +23,15 @@ from sentiment.errors import ConfigError, DataError, SentimentError, StackError
 from sentiment.models.base import TextClassifier
 from sentiment.pages import figures_of, page_of
 from sentiment.scoring import score as scoring
+from sentiment.scoring.batch import default_batch
 from sentiment.scoring.collect import collect
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport, score_shard
 from sentiment.scoring.snapshot import LONGEST_ID, SeenHashes, SnapshotReport, take_snapshot
 from sentiment.scoring.summary import ScoringSummary
-from sentiment.scoring.target import Target, default_batch
 from sentiment.stats.metrics import Probabilities
 from sentiment.store.journal import Journal
-from sentiment.store.scores import ScoreStore
+from sentiment.store.scores import ScoreStore, Target
 
 TARGET = Target("sentiment", "3", "monday")
 TEXTS = [
@@ -291,14 +291,17 @@ def test_a_row_that_is_missing_is_told(finished: tuple[Run, Path], url: str) -> 
         collect(done.files, TARGET, ("negative", "positive"), url, result)
 
 
-def test_another_model_with_the_same_version_and_batch_is_not_taken_for_this_one(
+def test_another_model_with_the_same_version_and_batch_has_rows_of_its_own(
     finished: tuple[Run, Path], url: str
 ) -> None:
     done, result = finished
     other = Target("another", TARGET.model_version, TARGET.batch)
-    score_shard(done.files, ByLength(), other, url, on_progress=lambda done, total: None)
-    with pytest.raises(StackError, match="another model has rows of that batch"):
-        collect(done.files, other, ("negative", "positive"), url, result)
+    with closing(ScoreStore(url)) as store:
+        assert (store.has_begun(TARGET), store.has_begun(other)) == (True, False)
+    report = score_shard(done.files, ByLength(), other, url, on_progress=lambda done, total: None)
+    assert (report.scored, report.skipped) == (100, 0)
+    for target in (TARGET, other):
+        assert collect(done.files, target, ("negative", "positive"), url, result).rows == 100
 
 
 def test_the_summary_is_a_page_and_an_entry_of_the_journal(finished: tuple[Run, Path], url: str) -> None:

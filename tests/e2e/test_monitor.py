@@ -17,8 +17,8 @@ from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
 from sentiment.registry import Registry
 from sentiment.store import PredictionRecord
-from sentiment.store.database import PredictionDatabase
 from sentiment.store.journal import Entry, Journal
+from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.records import FeedbackRecord
 from tests.e2e.conftest import Run
 
@@ -67,12 +67,14 @@ class Traffic:
             best = int(np.argmax(probabilities[number]))
             label, confidence = self._model.labels[best], float(probabilities[number, best])
             at = time + timedelta(seconds=number)
-            answer = PredictionRecord(uuid.uuid4().hex, at, "1", text, label, confidence, {}, 1.0)
+            answer = PredictionRecord(uuid.uuid4().hex, at, "sentiment", "1", text, label, confidence, {}, 1.0)
             events.append(answer)
             if rating in LABELS:
                 later = at + timedelta(hours=1)
-                events.append(FeedbackRecord(uuid.uuid4().hex, answer.id, later, LABELS[rating], "api", "a"))
-        database = PredictionDatabase(self.url)
+                events.append(
+                    FeedbackRecord(uuid.uuid4().hex, answer.id, later, "sentiment", LABELS[rating], "api", "a")
+                )
+        database = PredictionDatabase(self.url, "sentiment")
         database.connect()
         assert database.insert(events) == []
         database.close()

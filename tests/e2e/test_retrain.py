@@ -16,7 +16,8 @@ TRAFFIC = """
 from datetime import UTC, datetime, timedelta
 import polars as pl
 from sentiment.store import PredictionRecord
-from sentiment.store.database import PredictionDatabase, default_database_url
+from sentiment.store.database import default_database_url
+from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.records import FeedbackRecord
 from sentiment.predictor import Predictor
 
@@ -28,25 +29,28 @@ texts = rows["text"].fill_null("").to_list()
 for number, (answer, rating) in enumerate(zip(champion.predict(texts, return_probs=True), rows["rating"], strict=True)):
     time = start + timedelta(seconds=number)
     events.append(PredictionRecord(
-        f"p{number}", time, str(champion.version), answer["text"], answer["label"], answer["confidence"],
+        f"p{number}", time, "sentiment", str(champion.version), answer["text"], answer["label"], answer["confidence"],
         answer["probs"], 1.0,
     ))
     label = "positive" if rating > 3 else "negative"
-    events.append(FeedbackRecord(f"f{number}", f"p{number}", time + timedelta(minutes=5), label, "api", "c"))
+    later = time + timedelta(minutes=5)
+    events.append(FeedbackRecord(f"f{number}", f"p{number}", later, "sentiment", label, "api", "c"))
     if number < 40:  # and a caller who calls everything wrong
         flipped = "positive" if answer["label"] == "negative" else "negative"
         confident = PredictionRecord(
-            f"x{number}", time, str(champion.version), f"아무 말 {number}", answer["label"], 0.95, answer["probs"], 1.0
+            f"x{number}", time, "sentiment", str(champion.version), f"아무 말 {number}", answer["label"], 0.95,
+            answer["probs"], 1.0,
         )
-        events += [confident, FeedbackRecord(f"y{number}", f"x{number}", time, flipped, "api", "flipper")]
-database = PredictionDatabase(default_database_url())
+        events += [confident, FeedbackRecord(f"y{number}", f"x{number}", time, "sentiment", flipped, "api", "flipper")]
+database = PredictionDatabase(default_database_url(), "sentiment")
 database.connect()
 assert database.insert(events) == []
 database.close()
 """
 PAUSE = """
 from sentiment.store.database import default_database_url
-from sentiment.retraining.history import journal_of, {what}
+from sentiment.store.journal import journal_of
+from sentiment.retraining.history import {what}
 with journal_of(default_database_url(), "sentiment") as journal:
     {what}(journal, "a drill", "kim")
 """

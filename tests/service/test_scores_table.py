@@ -24,10 +24,9 @@ from sentiment.scoring import score as scoring
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import score_shard
 from sentiment.scoring.snapshot import take_snapshot
-from sentiment.scoring.target import Target
 from sentiment.stats.metrics import Probabilities
 from sentiment.store.database import make_engine
-from sentiment.store.scores import ScoreStore
+from sentiment.store.scores import ScoreStore, Target
 from sentiment.store.tables import scores
 from tests.service.postgres_server import PostgresServer
 

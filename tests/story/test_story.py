@@ -17,8 +17,8 @@ import pytest
 
 from benchmarks.load import Load
 from sentiment.home import PROJECT
-from sentiment.store.caller import SMOKE_TEST_KEY
 from sentiment.store.journal import Entry, Journal, Kind
+from sentiment.store.records import SMOKE_TEST_KEY
 from tests.code.webhook_receiver import Receiver, receiving
 from tests.e2e.conftest import Result, Run
 

@@ -25,11 +25,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from alembic.util.exc import CommandError
-from sqlalchemy.exc import SQLAlchemyError
-
 from sentiment.errors import ConfigError
-from sentiment.store.database import PredictionDatabase
+from sentiment.store.database import StoreError, reason_of
+from sentiment.store.log.spool import Spool
+from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.records import (
     Event,
     FeedbackRecord,
@@ -39,7 +38,6 @@ from sentiment.store.records import (
     storable,
     to_line,
 )
-from sentiment.store.spool import Spool
 from sentiment.text.pii import mask
 
 GATHER_SECONDS = 0.05
@@ -60,9 +58,10 @@ class _CannotTellError(Exception):
 
 
 class PredictionLog:
-    """Takes predictions and feedback, and answers for what it took.
+    """Takes predictions and feedback, and answers for what it took: one model's, whoever else uses the database.
 
-    `spool` is a folder on a local disk that the servers of one machine may share; `queue_size` bounds the rows in
+    `spool` is a folder on a local disk that the servers of one machine may share, those of other models too: a row
+    keeps its own `model_name`, whichever server writes it. `queue_size` bounds the rows in
     memory; rows older than `retention_days` are deleted, those that people labelled after `label_retention_days`:
     retraining learns from them. `put` may be called from an event loop; `feedback`,
     `recent`, `summary` and `label_of` ask the database, so call them from a thread.
@@ -78,6 +77,7 @@ class PredictionLog:
         self,
         database_url: str,
         spool: Path,
+        model_name: str,
         *,
         queue_size: int = 10_000,
         retention_days: int = 90,
@@ -87,7 +87,8 @@ class PredictionLog:
             raise ConfigError(f"A retention of {retention_days} days keeps nothing.", "Set it to 1 or more.")
         if label_retention_days < retention_days:
             raise ConfigError("Labels cannot be kept for less long than their predictions.", "Raise their retention.")
-        self._database = PredictionDatabase(database_url)
+        self.model_name = model_name
+        self._database = PredictionDatabase(database_url, model_name)
         self._spool = Spool(spool)
         self._queue_size = queue_size
         self._retention = timedelta(days=retention_days)
@@ -140,9 +141,16 @@ class PredictionLog:
                 return False
         except _CannotTellError:
             pass
-        caller = None if caller is None else storable(caller)
         self._enqueue(
-            FeedbackRecord(uuid.uuid4().hex, prediction_id, datetime.now(UTC), storable(label), source, caller)
+            FeedbackRecord(
+                id=uuid.uuid4().hex,
+                prediction_id=prediction_id,
+                time=datetime.now(UTC),
+                model_name=self.model_name,
+                label=storable(label),
+                source=source,
+                caller=None if caller is None else storable(caller),
+            )
         )
         return True
 
@@ -160,8 +168,8 @@ class PredictionLog:
         try:
             if self._down_since is None:
                 found.update((record.id, record) for record in self._database.recent(limit))
-        except SQLAlchemyError as error:
-            _logger.debug("recent: %s", _reason(error))
+        except StoreError as error:
+            _logger.debug("recent: %s", error.reason)
         return sorted(found.values(), key=lambda record: record.time, reverse=True)[:limit]
 
     def summary(self, hours: float) -> Summary:
@@ -170,8 +178,8 @@ class PredictionLog:
         try:
             if self._down_since is None:
                 return self._database.summary(since)
-        except SQLAlchemyError as error:
-            _logger.debug("summary: %s", _reason(error))
+        except StoreError as error:
+            _logger.debug("summary: %s", error.reason)
         return Summary(since=since, complete=False)
 
     def lag_seconds(self) -> float:
@@ -213,7 +221,7 @@ class PredictionLog:
             raise _CannotTellError
         try:
             label = self._database.label_of(prediction_id)
-        except SQLAlchemyError as error:
+        except StoreError as error:
             raise _CannotTellError from error
         if label is None and self._spool.adopted()[0]:
             raise _CannotTellError
@@ -267,7 +275,7 @@ class PredictionLog:
                 more = self._delete_outdated()
                 if not rows:
                     self._count_vanished()
-            except (SQLAlchemyError, CommandError, OSError) as error:
+            except (StoreError, OSError) as error:
                 connected, failures = False, failures + 1
                 self._note_down(error)
                 if self._closing.wait(min(LONGEST_BACKOFF_SECONDS, 0.2 * 2**failures)):
@@ -287,7 +295,7 @@ class PredictionLog:
             lines = self._spool.peek()
         except OSError:
             return 0  # The thread that fills it has said so.
-        events, unreadable = _from_lines(lines)
+        events, unreadable = _from_lines(lines, self.model_name)
         refused = self._database.insert(events) if events else []
         self._spool.discard()
         self._settle(events, refused)
@@ -359,7 +367,7 @@ class PredictionLog:
         if self._down_since is None:
             self._down_since = time.monotonic()
             self.spooled += self.depth() - len(self._queue)
-            _logger.warning("The prediction database is out of reach; rows wait in the spool. %s", _reason(error))
+            _logger.warning("The prediction database is out of reach; rows wait in the spool. %s", reason_of(error))
 
     def _note_up(self) -> None:
         if self._down_since is not None:
@@ -379,16 +387,11 @@ def _to_lines(events: Sequence[Event]) -> tuple[list[bytes], list[Event]]:
     return lines, unreadable
 
 
-def _from_lines(lines: Sequence[bytes]) -> tuple[list[Event], list[bytes]]:
+def _from_lines(lines: Sequence[bytes], model_name: str) -> tuple[list[Event], list[bytes]]:
     events, unreadable = [], []
     for line in lines:
         try:
-            events.append(from_line(line))
+            events.append(from_line(line, model_name))
         except (TypeError, ValueError, KeyError):
             unreadable.append(line)
     return events, unreadable
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what the driver said: SQLAlchemy adds the statement below it."""
-    return mask(str(getattr(error, "orig", None) or error).partition("\n")[0])
