@@ -100,7 +100,7 @@ def begins(columns: Any, step: Step) -> list[ColumnElement[int]]:
 def begin_of(row: Any, step: Step) -> datetime:
     """When the hour or day of a row with the columns of `begins` begins."""
     year, month, day, *hour = (int(getattr(row, part)) for part in PARTS[step])
-    return datetime(year, month, day, *hour).replace(tzinfo=UTC)
+    return datetime(year, month, day, hour[0] if hour else 0, tzinfo=UTC)
 
 
 def _head(rows: Subquery, limit: int) -> Select[Any]:
