@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.config.linear import LinearConfig
-from sentiment.config.transformer import TransformerConfig
+from sentiment.kinds.linear import LinearConfig
+from sentiment.kinds.transformer import TransformerConfig
 
 ModelConfig = Annotated[LinearConfig | TransformerConfig, Field(discriminator="kind")]

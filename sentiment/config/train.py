@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
 from sentiment.frozen import Frozen
+from sentiment.kinds.linear import LinearConfig
 from sentiment.text.normalise import TextNormaliser
 
 

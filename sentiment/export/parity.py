@@ -92,7 +92,7 @@ def pick_format(
 def _formats(classifier: TextClassifier) -> Formats:
     if classifier.kind != "transformer":
         return {}
-    from sentiment.export.formats import to_int8, to_onnx
+    from sentiment.export.onnx import to_int8, to_onnx
 
     graph = cache(lambda: to_onnx(cast("TransformerClassifier", classifier)))
     return {FP32: graph, INT8: lambda: to_int8(graph())}

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Callable
 from functools import partial
 
-from sentiment.config.linear import LinearConfig
 from sentiment.config.models import ModelConfig
 from sentiment.data.reviews import Reviews
 from sentiment.home import home
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.base import TextClassifier
 from sentiment.text.normalise import TextNormaliser
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from sentiment.config.transformer import TransformerConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.home import PROJECT
+from sentiment.kinds.transformer import TransformerConfig
 from sentiment.models.folder import load_classifier
 from sentiment.models.transformer import TransformerClassifier
 from sentiment.text.normalise import TextNormaliser

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.config.linear import LinearConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.linear import LinearClassifier, TfIdf
 from sentiment.models.ngrams import NGramCounts, count_ngrams
 from sentiment.text.normalise import TextNormaliser

@@ -32,9 +32,9 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import DistributedLengthGroupedSampler
 
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
 from sentiment.seeds import seed_everything

@@ -12,7 +12,7 @@ import transformers
 
 from sentiment.data.reviews import Splits
 from sentiment.errors import SentimentError
-from sentiment.export.formats import to_int8, to_onnx
+from sentiment.export.onnx import to_int8, to_onnx
 from sentiment.models.folder import classifier_digest, load_classifier
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier

@@ -15,9 +15,9 @@ import torch
 from pydantic import ValidationError
 from transformers import BertConfig, BertForSequenceClassification
 
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.batches import batches_by_length
 from sentiment.models.folder import load_classifier, write_manifest
 from sentiment.models.tokenised import TokenisedTexts
