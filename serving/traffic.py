@@ -71,11 +71,7 @@ class Side(Generic[ModelT]):
     def load(folder: Path, settings: ServingSettings, on_batch: Callable[[int], None]) -> "Side[TextClassifier]":
         """Load, verify and warm up a model folder. Raises SentimentError when it cannot serve."""
         classifier = load_classifier(folder)
-        if classifier.kind == "onnx":
-            from sentiment.models.onnx import OnnxClassifier
-
-            if isinstance(classifier, OnnxClassifier):
-                classifier.threads = 1  # a batch on several cores costs more in all than several batches on one each
+        classifier.serve_threads()
         classifier.predict_proba(WARM_UP)
         served, digest = read_served(folder.parent / SERVED), folder_digest(folder)
         return Side(classifier, served, digest, _batcher(classifier, settings, on_batch), _outcomes(settings))

@@ -36,6 +36,9 @@ class TextClassifier(ABC):
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities of shape (len(texts), len(labels)), each row summing to 1."""
 
+    def serve_threads(self) -> None:  # noqa: B027  (most kinds need nothing)
+        """Called by a server, which predicts in several threads at once: share the processor with the others."""
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the model folder (created if missing, must be empty), ending with `write_manifest`."""

@@ -3,23 +3,15 @@
 import hashlib
 import json
 import tempfile
-from importlib import import_module
 from pathlib import Path
 
-from sentiment.errors import SentimentError
+from sentiment.errors import ConfigError, SentimentError
+from sentiment.kinds import kind_of, load
 from sentiment.models.base import TextClassifier
 from sentiment.text.normalise import TextNormaliser
 
 IDENTITY = "classifier.json"
 MANIFEST = "manifest.json"
-
-# kind -> where its class lives; imported on use, because a transformer's imports cost seconds.
-KINDS = {
-    "linear": "sentiment.models.linear:LinearClassifier",
-    "majority": "sentiment.models.majority:MajorityClassifier",
-    "onnx": "sentiment.models.onnx:OnnxClassifier",
-    "transformer": "sentiment.models.transformer:TransformerClassifier",
-}
 
 
 def write_identity(folder: Path, classifier: TextClassifier) -> None:
@@ -81,11 +73,13 @@ def load_classifier(folder: Path) -> TextClassifier:
     """Verify a model folder and load the classifier it holds."""
     verify_manifest(folder)
     kind = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))["kind"]
-    if kind not in KINDS:
-        raise SentimentError(f"{folder} holds a classifier of the unknown kind {kind!r}.")
-    module, _, name = KINDS[kind].partition(":")
-    loader: type[TextClassifier] = getattr(import_module(module), name)
-    return loader.load(folder)
+    try:
+        classifier: type[TextClassifier] = load(kind_of(kind).classifier)
+    except ConfigError as error:
+        raise SentimentError(
+            f"{folder} holds a classifier of the unknown kind {kind!r}: {error.cause}", error.fix
+        ) from error
+    return classifier.load(folder)
 
 
 def _files(folder: Path) -> list[str]:

@@ -88,6 +88,10 @@ class OnnxClassifier(TextClassifier):
                 probabilities[[start + index for index in indices]] = self._run([rows[index] for index in indices])
         return probabilities
 
+    def serve_threads(self) -> None:
+        """A batch on several cores costs more in all than several batches on one each."""
+        self.threads = 1
+
     def save(self, folder: Path) -> None:
         """Write the identity, `model.onnx` and `tokenizer.json`."""
         folder.mkdir(parents=True, exist_ok=True)

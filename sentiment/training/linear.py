@@ -22,7 +22,13 @@ NB_FLOOR = 0.2
 
 
 def train_linear(
-    config: LinearConfig, train: Reviews, validation: Reviews, *, normaliser: TextNormaliser, seed: int
+    config: LinearConfig,
+    train: Reviews,
+    validation: Reviews,
+    *,
+    normaliser: TextNormaliser,
+    seed: int,
+    **_: object,  # work_dir and log: it is done in seconds and has no curves
 ) -> LinearClassifier:
     """Fit on `train`, calibrate on `validation`; both hold normalised texts, and every label of theirs at least once.
 

@@ -7,6 +7,7 @@ from zenml.enums import ArtifactType
 
 from sentiment.config.score import ScoreConfig
 from sentiment.export import choose_format
+from sentiment.kinds import kind_of
 from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
 from steps.deployment.export import validation_rows
@@ -21,9 +22,9 @@ def fetch_scorer(
     Annotated[TextClassifier, ArtifactConfig(name=SCORER, artifact_type=ArtifactType.MODEL)],
     Annotated[ServedModel, SERVED],
 ]:
-    """A transformer as deploy would serve it: chosen on the validation rows of the run that registered it."""
+    """A model as deploy would serve it: chosen on the validation rows of the run that registered it."""
     classifier, served = fetch_model.entrypoint(config.model_name, "champion")
-    validation = validation_rows(served.digest) if classifier.kind == "transformer" else None
+    validation = validation_rows(served.digest) if kind_of(classifier.kind).formats else None
     if validation is not None:
         classifier, report = choose_format(classifier, validation, config.export, seed=config.seed)
         log_metadata({SUMMARY: report.summary.rstrip(".")})

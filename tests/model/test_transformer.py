@@ -141,10 +141,6 @@ def test_the_curves_hold_the_cross_entropy_per_text(trained):
     assert named(curves, "train_loss")[0] == pytest.approx(np.log(2), rel=0.3)
 
 
-def test_finishing_removes_the_checkpoints(trained):
-    assert not trained[2].exists()
-
-
 def test_probabilities_are_rows_of_one_and_empty_input_is_empty_output(trained):
     classifier, _, _ = trained
     probabilities = classifier.predict_proba(["최고예요", "", "지루해요 " * 200])
@@ -508,7 +504,6 @@ def test_two_processes_train_the_model_that_one_trains(tmp_path):
     np.testing.assert_allclose(shared.predict_proba(texts), alone.predict_proba(texts), atol=2e-3)
     assert [step for step, _ in shared_curves] == [step for step, _ in curves]
     np.testing.assert_allclose(named(shared_curves, "train_loss"), named(curves, "train_loss"), atol=1e-2)
-    assert not (tmp_path / "shared").exists()
 
 
 def test_a_process_that_fails_is_told_in_one_sentence(tmp_path):
