@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model, TextClassifier
 from sentiment.models.folder import folder_digest, load_classifier
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
 from serving.remote import RemoteModel

@@ -13,7 +13,7 @@ from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import classifier_digest, load_classifier
 from sentiment.registry import Registry
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 
 
 def judge(

@@ -13,7 +13,7 @@ from sentiment.evaluation.performance import Performance, measure_performance
 from sentiment.export.report import ORIGINAL, ExportReport, FormatResult, Parity
 from sentiment.kinds import kind_of, load
 from sentiment.models.base import TextClassifier
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 
 # The formats of one classifier by name; each is made when it is called for.
 Formats = Mapping[str, Callable[[], TextClassifier]]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 

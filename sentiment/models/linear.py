@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import read_identity, write_identity, write_manifest
 from sentiment.models.ngrams import NGramCounts, count_ngrams, ngrams
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 BATCH_TEXTS = 8_192

@@ -9,7 +9,7 @@ import numpy as np
 
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import read_identity, write_identity, write_manifest
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 PRIORS = "priors.json"

@@ -17,7 +17,7 @@ from sentiment.errors import SentimentError
 from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
 from sentiment.models.folder import read_identity, write_identity, write_manifest
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 MODEL = "model.onnx"

@@ -15,7 +15,7 @@ from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
 from sentiment.models.folder import read_identity, write_identity, write_manifest
 from sentiment.models.tokenised import TokenisedTexts, pad
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 # Padded tokens of one forward pass: enough to keep a GPU busy, little enough for a processor's memory.

@@ -18,7 +18,7 @@ from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.target import Target
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.scores import TIME_FORMAT, ScoreStore
 from sentiment.text.pii import mask_series
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from sentiment.data.reviews import Reviews
 from sentiment.kinds.linear import LinearConfig
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.linear import train_linear
 

@@ -37,7 +37,7 @@ from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
 from sentiment.seeds import seed_everything
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import Log
 from sentiment.training.checkpoints import SealCheckpoints, last_checkpoint

@@ -14,7 +14,7 @@ from sentiment.evaluation.compare import PairedComparison, compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.models.base import TextClassifier
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("negative", "positive")

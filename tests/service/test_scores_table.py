@@ -25,7 +25,7 @@ from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import score_shard
 from sentiment.scoring.snapshot import take_snapshot
 from sentiment.scoring.target import Target
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.database import make_engine
 from sentiment.store.scores import ScoreStore
 from sentiment.store.tables import scores
