@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model, TextClassifier
-from sentiment.models.folder import folder_digest, load_classifier
+from sentiment.models.folder import load_classifier, stored
 from sentiment.stats import Probabilities
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
@@ -73,7 +73,7 @@ class Side(Generic[ModelT]):
         classifier = load_classifier(folder)
         classifier.serve_threads()
         classifier.predict_proba(WARM_UP)
-        served, digest = read_served(folder.parent / SERVED), folder_digest(folder)
+        served, digest = read_served(folder.parent / SERVED), stored(classifier).digest
         return Side(classifier, served, digest, _batcher(classifier, settings, on_batch), _outcomes(settings))
 
     @staticmethod

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from sentiment.errors import SentimentError
 from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
-from sentiment.models.folder import read_identity, write_identity, write_manifest
+from sentiment.models.folder import read_identity
 from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
@@ -92,13 +92,10 @@ class OnnxClassifier(TextClassifier):
         """A batch on several cores costs more in all than several batches on one each."""
         self.threads = 1
 
-    def save(self, folder: Path) -> None:
-        """Write the identity, `model.onnx` and `tokenizer.json`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_identity(folder, self)
+    def write(self, folder: Path) -> None:
+        """Write `model.onnx` and `tokenizer.json`."""
         (folder / MODEL).write_bytes(self.model)
         self.tokenizer.save(str(folder / TOKENIZER))
-        write_manifest(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -33,7 +33,7 @@ class Scripted(TextClassifier):
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         return np.array([self._rows[text] for text in texts], dtype=np.float32)
 
-    def save(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         (folder / "weights.bin").write_bytes(bytes(1234))
 
     @classmethod
