@@ -30,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.drift import DriftConfig, ReferenceConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.load import load_config
 from sentiment.config.quality import QualityConfig
 from sentiment.data.read import read
 from sentiment.data.reviews import COLUMNS, Reviews, Splits
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.drift import AUC, AUC_OF_GUESSING, DriftReport, detect_drift
 from sentiment.monitoring.quality import measure_quality

@@ -53,10 +53,10 @@ def main() -> None:
 
 def train(file: Path, folder: Path) -> Path:
     from sentiment.config.dataset import DatasetConfig, SplitConfig
-    from sentiment.config.linear import LinearConfig
     from sentiment.data.clean import clean
     from sentiment.data.read import read
     from sentiment.data.split import split
+    from sentiment.kinds.linear import LinearConfig
     from sentiment.text.normalise import TextNormaliser
     from sentiment.training.linear import train_linear
 

@@ -18,6 +18,7 @@ from pipelines.common.launching import Launch, OnStep, artifact_of, launching, r
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import TrainConfig
 from sentiment.evaluation.gate import GateDecision
+from sentiment.kinds import kind_of
 from sentiment.lifecycle.registration import Registration
 from sentiment.store.journal import Entry
 from stacks.alerts import AlertKind, send_alert
@@ -219,7 +220,7 @@ def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, star
 
 def _device(config: TrainConfig) -> str:
     cores = f"cpu, {os.cpu_count()} cores"
-    if all(model.kind == "linear" for model in config.models()):
+    if not any(kind_of(model.kind).gpu for model in config.models()):
         return cores
     import torch
 

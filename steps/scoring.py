@@ -8,6 +8,7 @@ from zenml.enums import ArtifactType, StepRuntime
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.score import ScoreConfig
 from sentiment.export import choose_format
+from sentiment.kinds import kind_of
 from sentiment.lifecycle.deployment import ServedModel
 from sentiment.models.base import TextClassifier
 from sentiment.scoring import score as scoring
@@ -29,10 +30,10 @@ def fetch_scorer(
     Annotated[TextClassifier, ArtifactConfig(name=SCORER, artifact_type=ArtifactType.MODEL)],
     Annotated[ServedModel, SERVED],
 ]:
-    """A transformer as deploy would serve it: chosen on the validation rows of the run that registered it."""
+    """A model as deploy would serve it: chosen on the validation rows of the run that registered it."""
     classifier, served = fetched(config.model_name, "champion")
     log_metadata({SUMMARY: f"{served.model_name} version {served.version}, {classifier.kind}"})
-    validation = validation_rows(served.digest) if classifier.kind == "transformer" else None
+    validation = validation_rows(served.digest) if kind_of(classifier.kind).formats else None
     if validation is not None:
         classifier, report = choose_format(classifier, validation, config.export, seed=config.seed)
         log_metadata({SUMMARY: report.summary.rstrip(".")})

@@ -5,8 +5,8 @@ from typing import Annotated
 from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
-from sentiment.config.models import ModelConfig
 from sentiment.data.reviews import Reviews
+from sentiment.kinds import ModelConfig
 from sentiment.models.base import TextClassifier
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import train_classifier

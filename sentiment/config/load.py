@@ -7,23 +7,23 @@ environment. An override of a key below a `train` that is null goes to `train_ch
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from sentiment.config.environment import expand
 from sentiment.errors import ConfigError, nearest
 from sentiment.frozen import Frozen
 from sentiment.home import PROJECT
+from sentiment.kinds import ModelConfig, config_class
 
 CONFIGS = PROJECT / "configs"
 # What a dataset file says of the very file it names, and what is not true of another one put in its place.
 FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before", "query")
-KINDS = ("linear", "transformer")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 # Keys whose value may be the path of another pipeline's config file.
 CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
@@ -51,8 +51,7 @@ def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> Confi
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _config_error(model, first["loc"], first["type"], first["msg"], source) from None
+        raise _config_error(model, raw, error.errors()[0], source) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -180,34 +179,31 @@ def _index(items: list[Any], key: str) -> int:
     raise ConfigError(f"--set: the list has no entry {key!r}.", nearest(key, names))
 
 
-def _config_error(
-    model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str, source: str
-) -> ConfigError:
-    # pydantic names the kind of a candidate between its number and its key; users do not.
-    shown = [part for before, part in pairwise((None, *location)) if not (isinstance(before, int) and part in KINDS)]
-    named = ".".join(map(str, shown))
-    if kind == "extra_forbidden":
-        valid = _fields_at(model, location[:-1])
+def _config_error(model: type[BaseModel], raw: Mapping[str, Any], error: ErrorDetails, source: str) -> ConfigError:
+    location = error["loc"]
+    named = ".".join(map(str, location))
+    if error["type"] == "extra_forbidden":
+        valid = _fields_at(model, raw, location[:-1])
         return ConfigError(f"{source}: unknown key {named!r}.", nearest(str(location[-1]), valid))
-    if kind == "missing":
+    if error["type"] == "missing":
         return ConfigError(f"{source}: the key {named!r} is required.")
-    return ConfigError(f"{source}: {named or 'the config'}: {message}.")
+    fix = str(error.get("ctx", {}).get("fix", ""))
+    return ConfigError(f"{source}: {named or 'the config'}: {error['msg']}.", fix)
 
 
-def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
+def _fields_at(model: type[BaseModel], raw: Any, location: Sequence[int | str]) -> set[str]:
     models = [model]
     for part in location:
         inner = [field for each in models if (field := each.model_fields.get(str(part)))]
         if inner:
             models = [nested for field in inner for nested in _models_in(field.annotation)]
-        elif tagged := [each for each in models if _tag(each) == part]:
-            models = tagged
+        if isinstance(raw, Mapping):
+            raw = raw.get(part, raw)  # a location also names members of unions
+        elif isinstance(raw, list) and isinstance(part, int):
+            raw = raw[part]
+        if ModelConfig in models and isinstance(raw, Mapping):
+            models = [config_class(raw["kind"])]
     return {name for each in models for name in each.model_fields}
-
-
-def _tag(model: type[BaseModel]) -> Any:
-    kind = model.model_fields.get("kind")
-    return get_args(kind.annotation)[0] if kind and get_args(kind.annotation) else None
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

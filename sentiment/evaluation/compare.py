@@ -9,8 +9,9 @@ from sentiment.evaluation.evaluate import check_probabilities, true_codes
 from sentiment.evaluation.slices import SliceCounts, slice_counts
 from sentiment.frozen import Frozen
 from sentiment.report import Report
+from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
-from sentiment.stats.metrics import Counts, Floats, Probabilities, count_cells, hard_metrics
+from sentiment.stats.metrics import Counts, Floats, count_cells, hard_metrics
 
 EXACT_BELOW = 25
 

@@ -18,7 +18,7 @@ from sentiment.evaluation.gate import GateDecision
 from sentiment.home import PROJECT
 from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
 from sentiment.models.base import TextClassifier
-from sentiment.models.folder import folder_digest
+from sentiment.models.folder import saved_folder
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.registry import Registry
 from sentiment.report import Report
@@ -58,7 +58,7 @@ def register_candidate(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         candidate.save(folder)
-        digest = folder_digest(folder)
+        digest = saved_folder(candidate).digest
         context = _card_context(
             evaluation, decision, splits, config, digest=digest, normaliser_version=candidate.normaliser.version
         )

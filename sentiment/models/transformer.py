@@ -13,9 +13,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
-from sentiment.models.folder import read_identity, write_identity, write_manifest
+from sentiment.models.folder import read_identity
 from sentiment.models.tokenised import TokenisedTexts, pad
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 # Padded tokens of one forward pass: enough to keep a GPU busy, little enough for a processor's memory.
@@ -43,14 +43,11 @@ class TransformerClassifier(TextClassifier):
             probabilities[indices] = logits.float().softmax(dim=-1).cpu().numpy()
         return probabilities
 
-    def save(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Write weights (safetensors), `config.json` and the tokenizer's files as the Hub lays them out."""
-        folder.mkdir(parents=True, exist_ok=True)
         with quiet():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        write_identity(folder, self)
-        write_manifest(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

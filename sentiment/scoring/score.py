@@ -16,7 +16,7 @@ from sentiment.errors import SentimentError
 from sentiment.models.base import Model
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.scores import TIME_FORMAT, ScoreStore, Target
 from sentiment.text.pii import mask_series
 

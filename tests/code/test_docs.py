@@ -16,7 +16,6 @@ from sentiment.config.deploy import DeployConfig, SmokeTestConfig, TrafficConfig
 from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.export import ExportConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.monitor import MonitorConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainConfig, RetrainPolicy
@@ -31,8 +30,9 @@ from sentiment.config.stack import (
     StepSettings,
 )
 from sentiment.config.train import StepOptions, TrainConfig
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.home import PROJECT
+from sentiment.kinds.linear import LinearConfig
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask
 from serving.settings import ServingSettings

@@ -46,7 +46,7 @@ def test_it_reports_every_part(reviews: Reviews, evaluation: Evaluation) -> None
     for metric in (evaluation.accuracy, evaluation.precision, evaluation.recall, evaluation.macro_f1, evaluation.auc):
         assert metric is not None
         assert 0 < metric.low < metric.value < metric.high <= 1
-    assert evaluation.performance.size_bytes == 1234
+    assert evaluation.performance.size_bytes > 1234  # the weights, and who they are
     assert 0 < evaluation.performance.latency_p50_ms <= evaluation.performance.latency_p95_ms
     assert sum(bin_.rows for bin_ in evaluation.calibration.bins) == 120
 

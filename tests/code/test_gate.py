@@ -16,8 +16,8 @@ from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.evaluation.selection import Selection, select
 from sentiment.pages import page_of
+from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import Metric
-from sentiment.stats.metrics import Probabilities
 from tests.code.evaluation_factories import (
     make_comparison,
     make_evaluation,

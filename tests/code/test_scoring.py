@@ -29,7 +29,7 @@ from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport, score_shard
 from sentiment.scoring.snapshot import LONGEST_ID, SeenHashes, SnapshotReport, take_snapshot
 from sentiment.scoring.summary import ScoringSummary
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.journal import Journal
 from sentiment.store.scores import ScoreStore, Target
 

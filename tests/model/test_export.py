@@ -10,7 +10,8 @@ from sentiment.config.export import ExportConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError, SentimentError
 from sentiment.export import ExportReport, choose_format
-from sentiment.export.parity import FP32, INT8, pick_format
+from sentiment.export.onnx import FP32, INT8
+from sentiment.export.parity import pick_format
 from sentiment.export.report import ORIGINAL
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier

@@ -24,7 +24,7 @@ from sentiment.scoring import score as scoring
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import score_shard
 from sentiment.scoring.snapshot import take_snapshot
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.database import make_engine
 from sentiment.store.scores import ScoreStore, Target
 from sentiment.store.tables import scores

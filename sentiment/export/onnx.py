@@ -7,8 +7,9 @@ import copy
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,16 @@ from sentiment.errors import SentimentError
 from sentiment.models.onnx import INPUTS, MODEL, OUTPUT, OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier
 
+FP32 = "onnx-fp32"
+INT8 = "onnx-int8"
 # Protocol buffers, and so ONNX files that hold their weights, end here.
 MAX_MODEL_BYTES = 2**31 - 1
+
+
+def formats(classifier: TransformerClassifier) -> dict[str, Callable[[], OnnxClassifier]]:
+    """The graph in 32 bits, and in 8."""
+    graph = cache(lambda: to_onnx(classifier))
+    return {FP32: graph, INT8: lambda: to_int8(graph())}
 
 
 def to_onnx(classifier: TransformerClassifier) -> OnnxClassifier:

@@ -1,10 +1,11 @@
-"""The settings of a transformer candidate."""
+"""The transformer kind: a checkpoint that is fine-tuned, or a compact encoder trained from nothing."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sentiment.frozen import Frozen
+from sentiment.kinds import Kind, ModelConfig
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -32,7 +33,7 @@ class CompactEncoder(Frozen):
         return self
 
 
-class TransformerConfig(Frozen):
+class TransformerConfig(ModelConfig):
     """Fine-tune a checkpoint, or train a compact encoder from scratch when `checkpoint` is null.
 
     `checkpoint` is a model's name on the Hugging Face hub or a local folder. `unfrozen_layers: N` trains only the top N
@@ -43,7 +44,6 @@ class TransformerConfig(Frozen):
     """
 
     kind: Literal["transformer"] = "transformer"
-    name: str
     checkpoint: str | None = None
     encoder: CompactEncoder | None = None
     max_length: int = Field(default=128, ge=4)
@@ -66,3 +66,13 @@ class TransformerConfig(Frozen):
         if self.encoder is not None and self.unfrozen_layers is not None:
             raise ValueError("`unfrozen_layers` needs a `checkpoint`: a fresh encoder has nothing worth freezing")
         return self
+
+
+KIND = Kind(
+    classifier="sentiment.models.transformer:TransformerClassifier",
+    config=TransformerConfig,
+    trainer="sentiment.training.data_parallel:train_on_devices",
+    formats="sentiment.export.onnx:formats",
+    packages=("safetensors", "tokenizers"),  # what transformers takes the weights and the vocabulary from
+    gpu=True,
+)
