@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, out, run_py, user
+from cli.console import chosen_stack, model_option, out, run_py, stack_option, user
 from sentiment.home import home
 
 if TYPE_CHECKING:
@@ -14,25 +14,31 @@ if TYPE_CHECKING:
 
 
 @click.group("models")
-@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
+@stack_option
+@model_option
 @click.pass_context
-def models_group(context: click.Context, model_name: str) -> None:
+def command(context: click.Context, model_name: str) -> None:
     """Show, promote and roll back registered models."""
+    context.obj = model_name
+
+
+def _registry(model_name: str) -> "Registry":
+    """Asked for when a subcommand runs: --stack may stand behind it."""
     from sentiment.registry import Registry, default_tracking_uri
     from stacks.catalogue import load_stack
 
-    uri = load_stack(context.obj).tracking_uri or default_tracking_uri()
-    context.obj = Registry(uri, model_name)
+    return Registry(load_stack(chosen_stack()).tracking_uri or default_tracking_uri(), model_name)
 
 
-@models_group.command("list")
-@click.pass_context
-def models_list(context: click.Context) -> None:
+@command.command("list")
+@stack_option
+@click.pass_obj
+def models_list(model_name: str) -> None:
     """All versions with their status, and the history of the champion."""
-    registry: Registry = context.obj
+    registry = _registry(model_name)
     versions = registry.versions()
     if not versions:
-        out.print(f"{registry.model_name} has no versions yet: run {run_py(context.find_root().obj)} --pipeline train")
+        out.print(f"{registry.model_name} has no versions yet: run {run_py(chosen_stack())} train")
         return
     table = Table("version", "status", "model", "macro-F1", "gate", "registered (UTC)", box=None)
     for each in versions:
@@ -53,35 +59,41 @@ def models_list(context: click.Context) -> None:
         out.print(f" {event.time:%Y-%m-%d %H:%M:%S}  {what}, by {escape(event.actor)}: {escape(event.reason)}")
 
 
-@models_group.command("show")
+@command.command("show")
+@stack_option
 @click.argument("version", type=int)
 @click.pass_obj
-def models_show(registry: "Registry", version: int) -> None:
+def models_show(model_name: str, version: int) -> None:
     """The model card of VERSION."""
     from rich.markdown import Markdown
 
+    registry = _registry(model_name)
     found = registry.get(version)
     out.print(f"[bold]{registry.model_name} version {version}[/], {found.status}: {escape(found.reason)}")
     out.print(Markdown(registry.card(version)), soft_wrap=False)
 
 
-@models_group.command("promote")
+@command.command("promote")
+@stack_option
 @click.argument("version", type=int)
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.option("--force", is_flag=True, help="Promote although the gate did not approve; the history says so.")
 @click.pass_obj
-def models_promote(registry: "Registry", version: int, reason: str, force: bool) -> None:
+def models_promote(model_name: str, version: int, reason: str, force: bool) -> None:
     """Make VERSION the champion."""
+    registry = _registry(model_name)
     promoted = registry.promote(version, reason, actor=user(), force=force)
     _follow(registry, "promotion", promoted.version, reason)
     out.print(f"{registry.model_name} version {promoted.version} is the champion.")
 
 
-@models_group.command("rollback")
+@command.command("rollback")
+@stack_option
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.pass_obj
-def models_rollback(registry: "Registry", reason: str) -> None:
+def models_rollback(model_name: str, reason: str) -> None:
     """Make the previous champion the champion again."""
+    registry = _registry(model_name)
     champion = registry.rollback(reason, actor=user())
     _follow(registry, "rollback", champion.version, reason)
     out.print(f"{registry.model_name} version {champion.version} is the champion again.")
@@ -95,6 +107,8 @@ def _follow(registry: "Registry", event: Literal["promotion", "rollback"], versi
         from pipelines.common.launching import record
         from sentiment.store.journal import Entry
         from stacks.model_control_plane import mirror
+        from stacks.reach import zenml_reached
 
-        mirror(registry)
+        with zenml_reached():
+            mirror(registry)
         record(registry.model_name, Entry(event, f"By {user()}: {reason}", str(version)))

@@ -1,20 +1,18 @@
-"""python run.py --pipeline score"""
+"""python run.py score"""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.console import Options, dropped_facts, out, print_header, print_step, run_log, run_py
+from cli.console import Options, dropped_facts, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
-from sentiment.config.score import ScoreConfig
-from sentiment.data.read import source_digest
-from sentiment.data.sources import check, shown
-from sentiment.scoring.batch import default_batch
 
 if TYPE_CHECKING:
     from pipelines.score import OnProgress, ScoreResult
@@ -22,10 +20,22 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def run(options: Options) -> None:
-    """Score a dataset, and print what the batch came out as."""
+@click.command("score")
+@pipeline_options("score")
+@schedule_option
+def command(options: Options, schedule: str | None) -> None:
+    """Score a dataset with the champion: a row a review in the table of scores."""
+    from sentiment.config.score import ScoreConfig
+
     config = load_config(options.config, ScoreConfig, options.overrides)
+    from sentiment.data.read import source_digest
+    from sentiment.data.sources import check, shown
+    from sentiment.scoring.batch import default_batch
+
     check(config.dataset)
+    if schedule:
+        make_schedule("score", config, options.stack, schedule)
+        return
     batch = config.batch or default_batch(config, source_digest(config.dataset))
     with run_log("score") as log:
         from pipelines.score import launch_score
@@ -76,7 +86,7 @@ def _print(result: "ScoreResult", options: Options) -> None:
     out.print(f"  result  {escape(summary.parquet)}")
     run = run_py(options.stack)
     out.print("\n[bold]Next[/]")
-    out.print(f"  {run} --pipeline score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
-    out.print(f"  {run} --pipeline monitor  [dim]is the model still good on these rows?[/]")
+    out.print(f"  {run} score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
+    out.print(f"  {run} monitor  [dim]is the model still good on these rows?[/]")
     out.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
     out.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")

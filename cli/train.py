@@ -1,9 +1,10 @@
-"""python run.py --pipeline train"""
+"""python run.py train"""
 
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,6 +14,7 @@ from cli.console import (
     dashboard,
     dropped_facts,
     out,
+    pipeline_options,
     print_header,
     print_step,
     python,
@@ -20,16 +22,19 @@ from cli.console import (
     run_py,
 )
 from sentiment.config.load import load_config
-from sentiment.config.train import TrainConfig
-from sentiment.data.read import source_digest
 from sentiment.errors import GateError
 
 if TYPE_CHECKING:
     from pipelines.train import TrainResult
 
 
-def run(options: Options) -> None:
-    """Train, and print the gate's decision; exit code 3 when it refused."""
+@click.command("train")
+@pipeline_options("train", cached=True)
+def command(options: Options) -> None:
+    """Train, compare and promote a model; exit code 3 when the gate refuses it."""
+    from sentiment.config.train import TrainConfig
+    from sentiment.data.read import source_digest
+
     config = load_config(options.config, TrainConfig, options.overrides)
     digest = source_digest(config.dataset)
     with run_log("train") as log:
@@ -42,7 +47,7 @@ def run(options: Options) -> None:
     if config.dataset.synthetic:
         out.print(
             "\n[yellow]A demonstration on the small synthetic sample. A real model, on 150,000 movie reviews:\n"
-            f"  {run_py(options.stack)} --pipeline train --config configs/train_nsmc.yaml[/]"
+            f"  {run_py(options.stack)} train --config configs/train_nsmc.yaml[/]"
         )
     out.print("\n[bold]Next[/]")
     for command in _next_commands(result, run_py(options.stack)):

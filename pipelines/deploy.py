@@ -1,6 +1,6 @@
 """deploy: the champion from the registry to a running endpoint.
 
-python run.py --pipeline deploy
+python run.py deploy
 """
 
 import time

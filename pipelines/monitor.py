@@ -1,6 +1,6 @@
 """monitor: the newest predictions and labels against what the champion was trained for, to a decision.
 
-python run.py --pipeline monitor
+python run.py monitor
 """
 
 import time

@@ -1,6 +1,6 @@
 """retrain: the reviews of train and the labels of users, then all that train does.
 
-python run.py --pipeline retrain
+python run.py retrain
 """
 
 import getpass

@@ -1,12 +1,10 @@
 """score: a dataset of any size to one row per review in the table of scores, by the champion.
 
-python run.py --pipeline score
+python run.py score
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zenml import pipeline, unmapped
@@ -16,6 +14,7 @@ from zenml.enums import ExecutionMode, ExecutionStatus
 import materializers  # noqa: F401 - registers how the artifacts are stored
 from pipelines.common.launching import OnStep, launching, report_of
 from pipelines.common.scheduling import Scheduled, require_schedulable, say_nothing, schedule_pipeline
+from pipelines.common.watching import repeating
 from sentiment.config.score import ScoreConfig
 from sentiment.errors import ConfigError
 from sentiment.scoring.summary import ScoringSummary
@@ -62,7 +61,7 @@ def launch_score(
     started = time.monotonic()
     with launching("score", stack_name, on_step, model_name=config.model_name) as launch:
         configured = launch.configured(score, STEP_NAMES, run_name=launch.run_name)
-        with _watching(launch.run_name, on_progress):
+        with repeating(lambda: _tell_progress(launch.run_name, on_progress), POLL_SECONDS):
             run = launch.run(lambda: configured(config, batch))
         summary = report_of(run, SCORING_SUMMARY, ScoringSummary)
     return ScoreResult(summary=summary, run_id=str(run.id), seconds=time.monotonic() - started)
@@ -87,23 +86,10 @@ def schedule_score(config: ScoreConfig, stack_name: str, cron: str) -> Scheduled
         )
 
 
-@contextmanager
-def _watching(run_name: str, on_progress: OnProgress) -> Iterator[None]:
-    """Ask ZenML every other second what the shards noted, wherever they run."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(POLL_SECONDS):
-            if progress := _progress(run_name):
-                on_progress(*progress)
-
-    thread = threading.Thread(target=watch, name="score-watcher", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+def _tell_progress(run_name: str, on_progress: OnProgress) -> None:
+    """Ask ZenML what the shards noted, wherever they run."""
+    if progress := _progress(run_name):
+        on_progress(*progress)
 
 
 def _progress(run_name: str) -> tuple[int, int] | None:

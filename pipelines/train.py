@@ -1,6 +1,6 @@
 """train: reviews to splits, candidates, the better of them, the gate, and the registry.
 
-python run.py --pipeline train
+python run.py train
 """
 
 import os

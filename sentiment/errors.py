@@ -4,16 +4,23 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+FIX = "\n  fix: "
+
 
 class SentimentError(Exception):
-    """An expected failure. `cause` says what is wrong, `fix` what to do about it; both are one sentence."""
+    """An expected failure. `cause` says what is wrong, `fix` what to do about it; both are one sentence.
+
+    An error made anew from its text alone has both: so come those of steps that ran on other machines.
+    """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, cause: str, fix: str = "") -> None:
+        if not fix:
+            cause, _, fix = cause.partition(FIX)
         self.cause = cause
         self.fix = fix
-        super().__init__(f"{cause} {fix}".strip())
+        super().__init__(f"{cause}{FIX}{fix}" if fix else cause)
 
 
 class ConfigError(SentimentError):

@@ -22,6 +22,7 @@ from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, lost_since, require_healthy
 from stacks.ensure import use_stack
+from stacks.reach import zenml_reached
 from stacks.settings import run_options
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def launching(pipeline: str, stack_name: str, on_step: OnStep, *, model_name: st
     """
     stack = load_stack(stack_name)
     run_name = f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    with failures_alerted(pipeline, stack, model_name):
+    with failures_alerted(pipeline, stack, model_name), zenml_reached():
         require_healthy(diagnose(stack))
         with use_stack(stack):
             yield Launch(stack, pipeline, run_name, on_step)

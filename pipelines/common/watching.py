@@ -4,6 +4,7 @@ Nothing here knows the orchestrator: progress and failures are read from ZenML's
 the same whether the steps ran in this process or in pods.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +23,9 @@ from sentiment.text.pii import mask
 from steps.common.names import SUMMARY
 
 POLL_SECONDS = 1.0
-OURS = re.compile(r"^sentiment\.errors\.(\w+): (.*)", re.MULTILINE | re.DOTALL)
+OURS = re.compile(r"^sentiment\.errors\.(\w+): ", re.MULTILINE)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def run_pipeline(
     Raises the SentimentError a step raised, wherever the step ran; any other failure as a SentimentError that names
     the step.
     """
-    with _watching(run_name, on_step):
+    told: set[UUID] = set()
+    with repeating(lambda: _tell_finished(run_name, told, on_step), POLL_SECONDS):
         try:
             invoke()
         except SentimentError:
@@ -57,22 +61,31 @@ def run_pipeline(
 
 
 @contextmanager
-def _watching(run_name: str, on_step: Callable[[StepLine], None]) -> Iterator[None]:
+def repeating(ask: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `ask` every so many seconds in a thread of its own while the block runs, and once when it has ended.
+
+    A call that fails is only logged: what the run cannot do without a server, the run itself says.
+    """
     stop = threading.Event()
-    told: set[UUID] = set()
+
+    def try_to_ask() -> None:
+        try:
+            ask()
+        except Exception as error:
+            logger.info("The run cannot be watched: %s.", type(error).__name__)
 
     def watch() -> None:
-        while not stop.wait(POLL_SECONDS):
-            _tell_finished(run_name, told, on_step)
+        while not stop.wait(seconds):
+            try_to_ask()
 
-    thread = threading.Thread(target=watch, name="step-watcher", daemon=True)
+    thread = threading.Thread(target=watch, name="run-watcher", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
-        _tell_finished(run_name, told, on_step)
+        try_to_ask()
 
 
 def _tell_finished(run_name: str, told: set[UUID], on_step: Callable[[StepLine], None]) -> None:
@@ -118,7 +131,8 @@ def _lost(step: str, error: Exception | None) -> SentimentError:
 
 def error_of(step: str, traceback: str) -> SentimentError:
     """The error a step ended with, from its traceback: a step may have run in another process or on another machine."""
-    if found := OURS.search(traceback):
-        kind: type[SentimentError] = getattr(errors, found[1])
-        return kind(found[2].strip())
+    if found := list(OURS.finditer(traceback)):
+        raised = found[-1]  # before it are the errors that led to it
+        kind: type[SentimentError] = getattr(errors, raised[1])
+        return kind(traceback[raised.end() :].strip())
     return SentimentError(f"The step {step} failed: {mask(traceback.strip().splitlines()[-1])}.")

@@ -107,7 +107,7 @@ def test_a_candidate_takes_the_place_of_the_baseline_of_its_name() -> None:
 
 
 def test_a_key_of_a_candidate_is_named_without_its_kind() -> None:
-    with pytest.raises(ConfigError, match=r"'candidates\.0\.max_ngrams'.*'max_ngram'"):
+    with pytest.raises(ConfigError, match=r"'candidates\.0\.max_ngrams'(?s:.*)'max_ngram'"):
         load_config(TRAIN, TrainConfig, ["candidates.linear.max_ngrams=3"])
 
 

@@ -166,7 +166,7 @@ def test_an_unknown_version_names_the_existing_ones(registry: Registry, tmp_path
     with pytest.raises(ConfigError, match="No version is registered yet"):
         registry.get(1)
     register(registry, tmp_path, "one")
-    with pytest.raises(ConfigError, match=r"no version 9\. Existing versions: 1"):
+    with pytest.raises(ConfigError, match=r"no version 9\.\n  fix: Existing versions: 1"):
         registry.promote(9, "typo", actor="kim")
 
 

@@ -111,8 +111,7 @@ def test_what_cannot_be_deployed_is_not_champion(run: Run, retrained: subprocess
 
 
 def test_the_journal_tells_it_all(run: Run, retrained: subprocess.CompletedProcess[str]) -> None:
-    code = "from cli.retrain import retrain_group; retrain_group()"
-    history = run.shell(f"{sys.executable} -c '{code}' history").stdout
+    history = run("retrain", "history").stdout
     expected = ("started (forced)", "Promoted: linear over v1", "champion again", "could not be deployed", "a drill")
     for sentence in expected:
         assert sentence in history, history
