@@ -70,7 +70,7 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     RetryConfig,
     Requirements,
 )
-PAGES = sorted([*PROJECT.glob("README*.md"), *(PROJECT / "docs").rglob("*.md")])
+PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 HEADING = re.compile(r"^#+ +(.*)$", re.M)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
