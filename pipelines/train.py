@@ -21,6 +21,7 @@ from sentiment.evaluation.gate import GateDecision
 from sentiment.kinds import kind_of
 from sentiment.lifecycle.registration import Registration
 from sentiment.store.journal import Entry
+from sentiment.training import training_code
 from stacks.alerts import AlertKind, send_alert
 from steps.common.names import EVALUATION, GATE_DECISION, REGISTRATION
 from steps.data import clean_reviews, load_reviews, require_valid, split_reviews, validate_splits
@@ -84,6 +85,7 @@ def fit(rows: Rows, config: TrainConfig) -> None:
             model,
             config.normaliser,
             config.seed,
+            training_code(model.kind),
             id=f"train_{model.name}",
             after=["require_valid"],
         )

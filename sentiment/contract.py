@@ -68,7 +68,7 @@ def check_kind(kind: str, **settings: Any) -> None:
     _check_answers(classifier, splits.train)
     with tempfile.TemporaryDirectory() as folder:
         _check_folder(classifier, Path(folder))
-        classifier.stored = None
+        classifier.saved = None
         again = _train(config, splits).save(Path(folder) / "again")
         _require(again.digest == classifier.save(Path(folder) / "first").digest, "equal training gives another model")
     _check_formats(classifier, splits.validation)
@@ -126,7 +126,7 @@ def _check_folder(classifier: TextClassifier, into: Path) -> None:
     _check_identity(loaded, classifier.kind)
     same = np.array_equal(loaded.predict_proba(ODD_TEXTS), classifier.predict_proba(ODD_TEXTS))
     _require(same, "it answers otherwise after saving and loading")
-    loaded.stored = None  # else the folder would be copied
+    loaded.saved = None  # else the folder would be copied
     _require(loaded.save(into / "copy").digest == saved.digest, "saving what was loaded gives another folder")
 
 

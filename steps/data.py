@@ -12,7 +12,7 @@ from sentiment.data.reviews import Reviews, Splits
 from sentiment.data.split import split
 from sentiment.data.validate import ValidationReport, validate
 from sentiment.text.normalise import TextNormaliser
-from steps.common.caching import CODE_AWARE
+from steps.common.caching import keyed_by_code
 from steps.common.names import (
     CLEAN_REVIEWS,
     CLEANING_REPORT,
@@ -25,8 +25,10 @@ from steps.common.names import (
     VALIDATION_REPORT,
 )
 
+CACHED, code_digest = keyed_by_code(__name__)
 
-@step(cache_policy=CODE_AWARE)
+
+@step(cache_policy=CACHED)
 def load_reviews(
     dataset: DatasetConfig, source_digest: str
 ) -> tuple[Annotated[Splits, RAW_REVIEWS], Annotated[ReadingReport, READING_REPORT]]:
@@ -37,7 +39,7 @@ def load_reviews(
     return splits, report
 
 
-@step(cache_policy=CODE_AWARE)
+@step(cache_policy=CACHED)
 def clean_reviews(
     reviews: Splits, normaliser: TextNormaliser, max_chars: int
 ) -> tuple[Annotated[Splits, CLEAN_REVIEWS], Annotated[CleaningReport, CLEANING_REPORT]]:
@@ -51,7 +53,7 @@ def clean_reviews(
     return cleaned, report
 
 
-@step(cache_policy=CODE_AWARE)
+@step(cache_policy=CACHED)
 def split_reviews(
     reviews: Splits, config: SplitConfig
 ) -> tuple[Annotated[Reviews, TRAIN], Annotated[Reviews, VALIDATION], Annotated[Reviews, TEST]]:
@@ -62,7 +64,7 @@ def split_reviews(
     return splits.train, splits.validation, splits.test
 
 
-@step(cache_policy=CODE_AWARE)
+@step(cache_policy=CACHED)
 def validate_splits(
     train: Reviews, validation: Reviews, test: Reviews, cleaning: CleaningReport, config: ValidationConfig
 ) -> Annotated[ValidationReport, VALIDATION_REPORT]:

@@ -19,7 +19,7 @@ from sentiment.evaluation.selection import Selection, select
 from sentiment.models.base import TextClassifier
 from sentiment.pages import figures_of, page_of
 from sentiment.training.majority import train_majority
-from steps.common.caching import CODE_AWARE
+from steps.common.caching import keyed_by_code
 from steps.common.names import (
     BASELINE_EVALUATION,
     CANDIDATE,
@@ -32,8 +32,10 @@ from steps.common.names import (
 )
 from steps.common.tracking import log_metrics, registry
 
+CACHED, code_digest = keyed_by_code(__name__)
 
-@step(experiment_tracker=True, cache_policy=CODE_AWARE)
+
+@step(experiment_tracker=True, cache_policy=CACHED)
 def select_candidate(
     classifiers: list[TextClassifier],
     names: list[str],
@@ -56,7 +58,7 @@ def select_candidate(
     return classifiers[names.index(selection.winner)], selection
 
 
-@step(experiment_tracker=True, cache_policy=CODE_AWARE)
+@step(experiment_tracker=True, cache_policy=CACHED)
 def evaluate_candidate(
     candidate: TextClassifier,
     baseline: TextClassifier,

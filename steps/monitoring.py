@@ -23,7 +23,7 @@ from sentiment.store.database import default_database_url
 from sentiment.store.journal import journal_of
 from sentiment.store.window import read_labelled
 from stacks.alerts import send_alert
-from steps.common.caching import CODE_AWARE
+from steps.common.caching import keyed_by_code
 from steps.common.names import (
     DRIFT_REPORT,
     EVIDENTLY_REPORT,
@@ -36,8 +36,10 @@ from steps.common.names import (
 )
 from steps.common.tracking import registry
 
+CACHED, code_digest = keyed_by_code(__name__)
 
-@step(cache_policy=CODE_AWARE)
+
+@step(cache_policy=CACHED)
 def profile_reference(
     candidate: TextClassifier,
     evaluation: Evaluation,

@@ -17,7 +17,7 @@ from sentiment.retraining.training import training_config
 from sentiment.store.database import default_database_url
 from sentiment.store.feedback import read_feedback
 from sentiment.text.normalise import TextNormaliser
-from steps.common.caching import CODE_AWARE
+from steps.common.caching import keyed_by_code
 from steps.common.names import (
     FEEDBACK,
     FEEDBACK_REPORT,
@@ -28,6 +28,8 @@ from steps.common.names import (
     VALIDATION_AND_FEEDBACK,
 )
 from steps.common.tracking import registry
+
+CACHED, code_digest = keyed_by_code(__name__)
 
 
 @step(experiment_tracker=True, enable_cache=False)
@@ -69,7 +71,7 @@ def collect_feedback(
     return to_splits(accepted, cleaned.labels), report
 
 
-@step(cache_policy=CODE_AWARE)
+@step(cache_policy=CACHED)
 def merge_feedback(
     train: Reviews, validation: Reviews, test: Reviews, feedback: Splits
 ) -> tuple[

@@ -1,26 +1,22 @@
-"""When a cached result may stand in for a step: same inputs, same parameters, and same code beneath the step.
+"""When a cached result may take the place of a step: same inputs, same parameters, same code and same packages.
 
-ZenML's own key covers the step's name only; a step of a few lines that calls `sentiment` would stay cached after a
-fix in `sentiment`.
+ZenML's own key covers the code of the step alone; a step of a few lines that calls `sentiment` would stay cached after
+a fix in `sentiment`, or with a new version of a library.
 """
 
-import hashlib
-from pathlib import Path
+from collections.abc import Callable
 
 from zenml.config import CachePolicy
 
-CODE = ("sentiment", "steps", "materializers")
+from sentiment.closure import import_closure
 
 
-def code_digest() -> str:
-    """SHA-256 over the Python files the steps run."""
-    root = Path(__file__).resolve().parents[2]
-    digest = hashlib.sha256()
-    for path in sorted(path for package in CODE for path in (root / package).rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def keyed_by_code(module: str) -> tuple[CachePolicy, Callable[[], str]]:
+    """The cache policy for the steps of `module`, and the function it calls: a digest of all that the module imports.
 
+    ZenML finds the function by its address when a step is about to run, so the module keeps both under these names:
 
-# Named, not given: ZenML would ask its database where a function comes from, as soon as this is imported.
-CODE_AWARE = CachePolicy(cache_func="steps.common.caching.code_digest")
+    CACHED, code_digest = keyed_by_code(__name__)
+    """
+    # Named, not given: ZenML would ask its database where a function comes from, as soon as this is imported.
+    return CachePolicy(cache_func=f"{module}.code_digest"), lambda: import_closure([module]).digest()

@@ -1,7 +1,6 @@
-"""What the steps share of MLflow: learning curves, metrics, and the registry."""
+"""What the steps share of MLflow: the metrics of an evaluation, and the registry."""
 
 import re
-from collections.abc import Callable
 
 import mlflow
 
@@ -13,15 +12,6 @@ from sentiment.stats.bootstrap import Metric
 def registry(model_name: str) -> Registry:
     """The registry on the tracking server of the running step."""
     return Registry(mlflow.get_tracking_uri(), model_name)
-
-
-def log_curve(prefix: str) -> Callable[[int, dict[str, float]], None]:
-    """A `log(step, metrics)` that records each metric as `prefix/metric` in the active MLflow run."""
-
-    def log(step: int, metrics: dict[str, float]) -> None:
-        mlflow.log_metrics({f"{prefix}/{name}": value for name, value in metrics.items()}, step=step)
-
-    return log
 
 
 def log_metrics(evaluation: Evaluation, prefix: str) -> None:
