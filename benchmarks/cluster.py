@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
-STEP = PROJECT / "steps/data/load.py"
+STEP = PROJECT / "steps/data.py"
 NAMESPACE = "sentiment"
 COMMAND = ("run.py", "--pipeline", "train", "--stack", "kubernetes", "--no-cache", "--set", "candidates=[linear]")
 

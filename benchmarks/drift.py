@@ -30,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.drift import DriftConfig, ReferenceConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.load import load_config
 from sentiment.config.quality import QualityConfig
 from sentiment.data.read import read
 from sentiment.data.reviews import COLUMNS, Reviews, Splits
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.drift import AUC, AUC_OF_GUESSING, DriftReport, detect_drift
 from sentiment.monitoring.quality import measure_quality
@@ -102,7 +102,7 @@ class World:
 
     def drift(self, rows: pl.DataFrame, seed: int) -> DriftReport:
         """What monitoring says of `rows`."""
-        return detect_drift(self.reference, self.window(rows), CONFIG, seed=seed)
+        return detect_drift(self.reference, self.window(rows), CONFIG, seed=seed)[0]
 
 
 Change = Callable[[World, int], pl.DataFrame]
@@ -290,7 +290,7 @@ def years(corpora: Corpora) -> list[dict[str, Any]]:
     for month, rows in months.iter_rows():
         of_month = frame.filter(pl.col("created_at").dt.truncate("1mo") == month).tail(ROWS)
         window = each.window(of_month)
-        report = detect_drift(each.reference, window, CONFIG, seed=0)
+        report, _ = detect_drift(each.reference, window, CONFIG, seed=0)
         found.append(
             {
                 "month": f"{month:%Y-%m}",
@@ -363,7 +363,7 @@ def chance(corpora: Corpora, trials: int) -> list[dict[str, Any]]:
 def draw_nothing() -> None:
     """Leave out the plotly figure that Evidently draws for every column.
 
-    It costs more than all the rest of a trial, the project never shows it, and no option turns it off.
+    It costs more than all the rest of a trial, nobody looks at hundreds of them, and no option turns it off.
     """
     ValueDriftCalculation._render = lambda *_: []
 

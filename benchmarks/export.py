@@ -22,10 +22,10 @@ from transformer import rows  # the module beside this one
 
 from sentiment.config.export import ExportConfig
 from sentiment.config.load import load_config
-from sentiment.config.transformer import TransformerConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.export import choose_format
-from sentiment.export.formats import to_int8, to_onnx
+from sentiment.export.onnx import to_int8, to_onnx
+from sentiment.kinds.transformer import TransformerConfig
 from sentiment.models.folder import load_classifier
 from sentiment.models.transformer import TransformerClassifier
 from sentiment.text.normalise import TextNormaliser

@@ -78,8 +78,8 @@ def train() -> None:
 
     import_from_project()  # steps that are imported ask for the project's folder, and `python -c` has none
 
-    from pipelines.launch.common import artifact_of
-    from pipelines.launch.train import launch_train
+    from pipelines.common.launching import artifact_of
+    from pipelines.train import launch_train
     from sentiment.config.load import load_config
     from sentiment.config.train import TrainConfig
     from sentiment.data.read import source_digest
@@ -110,7 +110,7 @@ def facts(load: Any) -> dict[str, Any]:
     import hashlib
 
     from sentiment.stats.bootstrap import Metric
-    from steps import names
+    from steps.common import names
 
     decision, selection = load(names.GATE_DECISION), load(names.SELECTION)
     probabilities = load(names.PROBABILITIES)

@@ -72,7 +72,7 @@ class Cost:
 
 
 def put_each(url: str, spool: Path) -> Cost:
-    log = PredictionLog(url, spool, queue_size=2 * ROWS)
+    log = PredictionLog(url, spool, "sentiment", queue_size=2 * ROWS)
     log.start()
 
     def until_written() -> None:
@@ -112,7 +112,7 @@ def measured(rows: int, write: Callable[[PredictionRecord], None], finish: Calla
 
 
 def outage(server: PostgresServer, folder: Path, seconds: float, rate: int) -> None:
-    log = PredictionLog(server.url, folder / "spool")
+    log = PredictionLog(server.url, folder / "spool", "sentiment")
     log.start()
     put: list[str] = []
     slowest: list[float] = []
@@ -155,7 +155,8 @@ def outage(server: PostgresServer, folder: Path, seconds: float, rate: int) -> N
 
 def record() -> PredictionRecord:
     probabilities = {"negative": 0.05, "positive": 0.95}
-    return PredictionRecord(str(uuid.uuid4()), datetime.now(UTC), "3", TEXT, "positive", 0.95, probabilities, 3.2)
+    now = datetime.now(UTC)
+    return PredictionRecord(str(uuid.uuid4()), now, "sentiment", "3", TEXT, "positive", 0.95, probabilities, 3.2)
 
 
 @contextmanager

@@ -53,10 +53,10 @@ def main() -> None:
 
 def train(file: Path, folder: Path) -> Path:
     from sentiment.config.dataset import DatasetConfig, SplitConfig
-    from sentiment.config.linear import LinearConfig
     from sentiment.data.clean import clean
     from sentiment.data.read import read
     from sentiment.data.split import split
+    from sentiment.kinds.linear import LinearConfig
     from sentiment.text.normalise import TextNormaliser
     from sentiment.training.linear import train_linear
 
@@ -176,7 +176,7 @@ def child(task: dict[str, Any]) -> None:
     from sentiment.scoring.parquet import ParquetFiles
     from sentiment.scoring.score import CHUNK_ROWS, score_shard
     from sentiment.scoring.snapshot import take_snapshot
-    from sentiment.scoring.target import Target
+    from sentiment.store.scores import Target
 
     answer: dict[str, float] = {}
     if task["do"] == "snapshot":

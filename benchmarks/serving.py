@@ -126,8 +126,8 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
     if shape == "linear":
         import polars as pl
 
-        from sentiment.config.linear import LinearConfig
         from sentiment.data.reviews import COLUMNS, Reviews
+        from sentiment.kinds.linear import LinearConfig
         from sentiment.text.normalise import TextNormaliser
         from sentiment.training.linear import train_linear
 
@@ -142,7 +142,7 @@ def make_models(shape: str, texts: Sequence[str], into: Path) -> tuple[Path, Pat
     import torch
     import transformers
 
-    from sentiment.export.formats import to_int8, to_onnx
+    from sentiment.export.onnx import to_int8, to_onnx
     from sentiment.models.transformer import TransformerClassifier
     from sentiment.text.normalise import TextNormaliser
     from sentiment.training.compact import train_tokenizer

@@ -77,12 +77,12 @@ def measure(switch: Callable[[Server, Server], None], bentos: list[Path], client
 
 
 def sample_model(folder: Path) -> Path:
-    from sentiment.config.linear import LinearConfig
     from sentiment.config.load import load_config
     from sentiment.config.train import TrainConfig
     from sentiment.data.clean import clean
     from sentiment.data.read import read
     from sentiment.data.split import split
+    from sentiment.kinds.linear import LinearConfig
     from sentiment.text.normalise import TextNormaliser
     from sentiment.training.linear import train_linear
 

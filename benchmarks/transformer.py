@@ -32,11 +32,11 @@ from sklearn.svm import LinearSVC
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.load import load_config
-from sentiment.config.transformer import TransformerConfig
 from sentiment.data.clean import clean
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.data.split import split
+from sentiment.kinds.transformer import TransformerConfig
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.transformer import bfloat16_pays, train_transformer
 

@@ -30,7 +30,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainPolicy
 from sentiment.data.clean import clean
@@ -41,6 +40,7 @@ from sentiment.evaluation.compare import compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import MAJORITY, GateDecision, decide
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.drift import detect_drift
 from sentiment.monitoring.quality import measure_quality
@@ -237,7 +237,7 @@ class Decided:
 
     def _decide(self, window: pl.DataFrame, labels: LabelCounts, now: datetime) -> RetrainDecision:
         reference = self.line.model.reference
-        drift = detect_drift(reference, window, DriftConfig(), seed=SEED)
+        drift, _ = detect_drift(reference, window, DriftConfig(), seed=SEED)
         quality = measure_quality(window, reference, QualityConfig(), seed=SEED)
         return decide_retraining(drift, quality, labels, POLICY, self.history, paused=False, now=now)
 

@@ -48,7 +48,7 @@ class Child:
                 if self._ending:
                     return Ended(pipeline, 128 + signal.SIGTERM, "It was not started.")
                 self._process = subprocess.Popen(
-                    [*self.program, "--pipeline", pipeline, *arguments],
+                    [*self.program, pipeline, *arguments],
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

@@ -1,31 +1,37 @@
-"""python run.py --pipeline deploy"""
+"""python run.py deploy"""
 
 import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 
-from cli.console import Options, out, print_header, print_step, python, run_log, run_py
-from sentiment.config.deploy import DeployConfig
+from cli.console import Options, out, pipeline_options, print_header, print_step, python, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.home import current_user
 
 if TYPE_CHECKING:
-    from pipelines.launch.deploy import DeployResult
+    from pipelines.deploy import DeployResult
 
 
-def run(options: Options) -> None:
-    """Deploy the champion, or the one before it, and print how to ask it."""
+@click.command("deploy")
+@pipeline_options("deploy")
+@click.option("--rollback", is_flag=True, help="Go back to the champion before this one.")
+@click.option("--reason", default="deploy --rollback", show_default=True, help="With --rollback: kept in the history.")
+def command(options: Options, rollback: bool, reason: str) -> None:
+    """Serve the champion, or with --rollback the one before it."""
+    from sentiment.config.deploy import DeployConfig
+
     config = load_config(options.config, DeployConfig, options.overrides)
     with run_log("deploy") as log:
-        from pipelines.launch.deploy import Rollback, launch_deploy
+        from pipelines.deploy import Rollback, launch_deploy
 
-        rollback = Rollback(options.rollback, current_user()) if options.rollback else None
-        what = f"the champion of {config.model_name}" + (" before this one" if rollback else "")
+        back = Rollback(reason, current_user()) if rollback else None
+        what = f"the champion of {config.model_name}" + (" before this one" if back else "")
         print_header("deploy", {"stack": options.stack, "model": what, "log": str(log)})
-        result = launch_deploy(config, options.stack, rollback=rollback, on_step=print_step)
+        result = launch_deploy(config, options.stack, rollback=back, on_step=print_step)
     _print(result, options.stack)
 
 
@@ -46,6 +52,6 @@ def _print(result: "DeployResult", stack_name: str) -> None:
     out.print(
         f"  {run} models list  [dim]the versions; one beside this: --set traffic.mode=shadow --set traffic.version=N[/]"
     )
-    out.print(f"  {run} --pipeline deploy --rollback  [dim]go back to the version before[/]")
+    out.print(f"  {run} deploy --rollback  [dim]go back to the version before[/]")
     out.print(f"  {zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}")
     out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")

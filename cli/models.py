@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, out, run_py
+from cli.console import chosen_stack, model_option, out, run_py, stack_option
 from sentiment.home import current_user, home
 
 if TYPE_CHECKING:
@@ -14,31 +14,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sentiment.lifecycle import Lifecycle
-    from sentiment.registry import Registry
 
 
 @click.group("models")
-@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
+@stack_option
+@model_option
 @click.pass_context
-def models_group(context: click.Context, model_name: str) -> None:
+def command(context: click.Context, model_name: str) -> None:
     """Show, promote and roll back registered models."""
+    context.obj = model_name
+
+
+def _lifecycle(model_name: str) -> "Lifecycle":
+    """Asked for when a subcommand runs: --stack may stand behind it."""
     from sentiment.registry import Registry, default_tracking_uri
     from stacks.catalogue import load_stack
     from stacks.observers import lifecycle_of
 
-    stack = load_stack(context.obj)
-    context.obj = lifecycle_of(Registry(stack.tracking_uri or default_tracking_uri(), model_name), stack)
+    stack = load_stack(chosen_stack())
+    return lifecycle_of(Registry(stack.tracking_uri or default_tracking_uri(), model_name), stack)
 
 
-@models_group.command("list")
-@click.pass_context
-def models_list(context: click.Context) -> None:
+@command.command("list")
+@stack_option
+@click.pass_obj
+def models_list(model_name: str) -> None:
     """All versions with their status, and the history of the champion."""
-    _settle(context.obj)
-    registry: Registry = context.obj.registry
+    registry = _settled(model_name).registry
     versions = registry.versions()
     if not versions:
-        out.print(f"{registry.model_name} has no versions yet: run {run_py(context.find_root().obj)} --pipeline train")
+        out.print(f"{registry.model_name} has no versions yet: run {run_py(chosen_stack())} train")
         return
     table = Table("version", "status", "model", "macro-F1", "gate", "registered (UTC)", box=None)
     for each in versions:
@@ -59,55 +64,58 @@ def models_list(context: click.Context) -> None:
         out.print(f" {event.time:%Y-%m-%d %H:%M:%S}  {what}, by {escape(event.actor)}: {escape(event.reason)}")
 
 
-@models_group.command("show")
+@command.command("show")
+@stack_option
 @click.argument("version", type=int)
 @click.pass_obj
-def models_show(lifecycle: "Lifecycle", version: int) -> None:
+def models_show(model_name: str, version: int) -> None:
     """The model card of VERSION."""
     from rich.markdown import Markdown
 
-    _settle(lifecycle)
-    registry = lifecycle.registry
+    registry = _settled(model_name).registry
     found = registry.get(version)
     out.print(f"[bold]{registry.model_name} version {version}[/], {found.status}: {escape(found.reason)}")
     out.print(Markdown(registry.card(version)), soft_wrap=False)
 
 
-@models_group.command("promote")
+@command.command("promote")
+@stack_option
 @click.argument("version", type=int)
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.option("--force", is_flag=True, help="Promote although the gate did not approve; the history says so.")
 @click.pass_obj
-def models_promote(lifecycle: "Lifecycle", version: int, reason: str, force: bool) -> None:
+def models_promote(model_name: str, version: int, reason: str, force: bool) -> None:
     """Make VERSION the champion."""
-    _settle(lifecycle)
+    lifecycle = _settled(model_name)
     with _log():
         promoted = lifecycle.promote(version, reason, actor=current_user(), force=force)
-    out.print(f"{lifecycle.registry.model_name} version {promoted.version} is the champion.")
+    out.print(f"{model_name} version {promoted.version} is the champion.")
 
 
-@models_group.command("rollback")
+@command.command("rollback")
+@stack_option
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.pass_obj
-def models_rollback(lifecycle: "Lifecycle", reason: str) -> None:
+def models_rollback(model_name: str, reason: str) -> None:
     """Make the previous champion the champion again."""
-    _settle(lifecycle)
+    lifecycle = _settled(model_name)
     with _log():
         champion = lifecycle.roll_back(reason, actor=current_user())
-    out.print(f"{lifecycle.registry.model_name} version {champion.version} is the champion again.")
+    out.print(f"{model_name} version {champion.version} is the champion again.")
 
 
-def _settle(lifecycle: "Lifecycle") -> None:
-    """Complete what a killed process began, and say so."""
-    if lifecycle.is_settled():  # known without ZenML, whose import takes seconds
-        return
-    with _log():
-        if completed := lifecycle.settle():
-            out.print(f"[yellow]{escape(completed)}[/]")
+def _settled(model_name: str) -> "Lifecycle":
+    """The model's lifecycle. What a killed process began is completed, and said."""
+    lifecycle = _lifecycle(model_name)
+    if not lifecycle.is_settled():  # known without ZenML, whose import takes seconds
+        with _log():
+            if completed := lifecycle.settle():
+                out.print(f"[yellow]{escape(completed)}[/]")
+    return lifecycle
 
 
 def _log() -> "AbstractContextManager[Path]":
     """Where what libraries log meanwhile goes."""
-    from pipelines.logs import logs_to
+    from pipelines.common.logs import logs_to
 
     return logs_to(home() / "logs" / "models.log")

@@ -1,34 +1,47 @@
-"""python run.py --pipeline monitor"""
+"""python run.py monitor"""
 
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import Options, dashboard, out, print_header, print_step, run_log, run_py
+from cli.console import Options, dashboard, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
-from sentiment.config.monitor import MonitorConfig
-from sentiment.config.retrain import RetrainConfig
 
 if TYPE_CHECKING:
-    from pipelines.launch.monitor import MonitorResult
+    from pipelines.monitor import MonitorResult
+    from sentiment.config.retrain import RetrainConfig
     from sentiment.retraining.decision import RetrainDecision
 
 TOP_EFFECTS = 8
+NOTE = "It alerts and decides; to retrain by itself: run.py watch, or deploy/kubernetes with --act"
 COLOURS = {"drift": "red", "drop": "red", "no_drift": "green", "ok": "green", "not_enough_data": "yellow"}
 
 
-def run(options: Options) -> None:
-    """Say whether the champion is still good. With `act`, retrain when the decision says so."""
+@click.command("monitor")
+@pipeline_options("monitor", cached=True)
+@click.option("--act", is_flag=True, help="Retrain and deploy when the decision says so.")
+@schedule_option
+def command(options: Options, act: bool, schedule: str | None) -> None:
+    """Say whether the champion is still good, and whether to retrain."""
+    from sentiment.config.monitor import MonitorConfig
+
+    if schedule and act:
+        raise click.UsageError("A schedule of monitor cannot act: leave out --act, or use run.py watch.")
     config = load_config(options.config, MonitorConfig, options.overrides)
+    if schedule:
+        make_schedule("monitor", config, options.stack, schedule, NOTE)
+        return
     with run_log("monitor") as log:
-        from pipelines.launch.monitor import launch_monitor
+        from pipelines.monitor import launch_monitor
 
         champion = f"the champion of {config.model_name}"
         print_header("monitor", {"stack": options.stack, "model": champion, "log": str(log)})
         result = launch_monitor(config, options.stack, on_step=print_step)
     _print(result, run_py(options.stack))
-    if options.act and result.decision.retrain:
+    if act and result.decision.retrain:
         _retrain(config.retrain, result.decision, options)
 
 
@@ -48,6 +61,8 @@ def _print(result: "MonitorResult", run: str) -> None:
     out.print("\n[bold]Look[/]")
     for what, page in result.pages.items():
         out.print(f"  {escape(page)}  [dim]{what}[/]")
+    if result.evidently.is_dir():
+        out.print(f"  evidently ui --workspace {escape(str(result.evidently))}  [dim]drift over the last runs[/]")
     out.print(f"  {escape(dashboard(result.dashboard_url))}  [dim]the dashboard; this run is {result.run_id}[/]")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 
@@ -87,21 +102,21 @@ def _print_quality(result: "MonitorResult") -> None:
 def _next_commands(result: "MonitorResult", run: str) -> dict[str, str]:
     if not result.quality.rows and not result.drift.rows:
         return {
-            f"{run} --pipeline deploy": "answer reviews; every answer is a row to monitor",
-            f"{run} --pipeline score": "or score a file of reviews",
+            f"{run} deploy": "answer reviews; every answer is a row to monitor",
+            f"{run} score": "or score a file of reviews",
         }
-    again = {f"{run} --pipeline monitor": "again, when there are more rows or labels"}
+    again = {f"{run} monitor": "again, when there are more rows or labels"}
     if result.decision.retrain:
-        return {f"{run} --pipeline retrain": "what --act does", **again}
+        return {f"{run} retrain": "what --act does", **again}
     return again
 
 
-def _retrain(config: RetrainConfig, decision: "RetrainDecision", options: Options) -> None:
+def _retrain(config: "RetrainConfig", decision: "RetrainDecision", options: Options) -> None:
     from cli.retrain import exit_by, print_result
 
     out.print("\n[bold]Retraining[/]")
     with run_log("retrain") as log:
-        from pipelines.launch.retrain import launch_retrain
+        from pipelines.retrain import launch_retrain
 
         out.print(f"  log      {escape(str(log))}\n")
         result = launch_retrain(

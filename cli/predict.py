@@ -6,20 +6,20 @@ from collections.abc import Sequence
 import click
 from rich.markup import escape
 
-from cli.console import DEFAULT_MODEL, out
+from cli.console import chosen_stack, model_option, out, stack_option
 
 
 @click.command("predict")
 @click.argument("texts", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with the probability of every label.")
-@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
-@click.pass_context
-def predict(context: click.Context, texts: Sequence[str], as_json: bool, model_name: str) -> None:
+@model_option
+@stack_option
+def command(texts: Sequence[str], as_json: bool, model_name: str) -> None:
     """Classify TEXTS with the champion."""
     from sentiment import Predictor
     from stacks.catalogue import load_stack
 
-    predictor = Predictor.champion(load_stack(context.obj).tracking_uri, model_name)
+    predictor = Predictor.champion(load_stack(chosen_stack()).tracking_uri, model_name)
     predictions = predictor.predict(list(texts), return_probs=True)
     if as_json:
         click.echo(json.dumps(predictions, ensure_ascii=False, indent=2))

@@ -1,4 +1,4 @@
-"""python run.py --pipeline retrain, and python run.py retrain status | history | pause | resume"""
+"""python run.py retrain, and python run.py retrain status | history | pause | resume"""
 
 import sys
 from collections.abc import Iterator
@@ -7,28 +7,74 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from rich.markup import escape
 
-from cli.console import DEFAULT_MODEL, Options, out, print_header, print_step, run_log, run_py
+from cli.console import (
+    DEFAULT_MODEL,
+    Options,
+    chosen_stack,
+    dropped_facts,
+    out,
+    pipeline_options,
+    print_header,
+    print_step,
+    run_log,
+    run_py,
+    stack_option,
+)
 from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
 from sentiment.home import current_user
 
 if TYPE_CHECKING:
-    from pipelines.launch.retrain import RetrainResult
+    from pipelines.retrain import RetrainResult
     from sentiment.store.journal import Journal
 
 
-def run(options: Options) -> None:
-    """Retrain because a person asks for it; exit code 3 when the gate refused, 4 when the deployment failed."""
+@click.group("retrain", invoke_without_command=True)
+@pipeline_options("retrain", cached=True)
+@click.option(
+    "--model",
+    "model_name",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="The registered model's name, for the commands below.",
+)
+@click.pass_context
+def command(context: click.Context, options: Options, model_name: str) -> None:
+    """Retrain because you say so, on the reviews and the labels of users.
+
+    A new champion is deployed. Exit code 3 when the gate refuses it, 4 when it cannot be deployed. The commands below
+    do not retrain: they show what was decided, and pause retraining.
+    """
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    below = context.invoked_subcommand
+    if below and given - {"model_name"}:
+        raise click.UsageError(f"{below} does not retrain: give it --model and --stack alone.")
+    if below is None and "model_name" in given:
+        raise click.UsageError(
+            "--model goes with status, history, pause and resume; the config names what is retrained."
+        )
+    context.obj = model_name
+    if below is None:
+        _run(options)
+
+
+def _run(options: Options) -> None:
     from sentiment.config.retrain import RetrainConfig
+    from sentiment.data.sources import check
 
     config = load_config(options.config, RetrainConfig, options.overrides)
+    if config.train:
+        check(config.train.dataset)
     with run_log("retrain") as log:
-        from pipelines.launch.retrain import decide_by_hand, launch_retrain
+        from pipelines.retrain import decide_by_hand, launch_retrain
 
-        what = f"{config.model_name}, on {config.train.dataset.name} and the labels of its users"
-        print_header("retrain", {"stack": options.stack, "model": what, "log": str(log)})
+        reviews = config.train.dataset.name if config.train else "the reviews of its champion"
+        what = f"{config.model_name}, on {reviews} and the labels of its users"
+        about = {"model": what, **dropped_facts(options.config, options.overrides)}
+        print_header("retrain", {"stack": options.stack, **about, "log": str(log)})
         result = launch_retrain(
             config,
             options.stack,
@@ -59,20 +105,13 @@ def print_result(result: "RetrainResult", stack: str) -> None:
     elif result.rollout.failure:
         out.print(f"[bold red]{escape(result.summary)}[/]")
     out.print("\n[bold]Next[/]")
-    for command in ("retrain history", "models list", "--pipeline deploy --rollback"):
+    for command in ("retrain history", "models list", "deploy --rollback"):
         out.print(f"  {run_py(stack)} {command}")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 
 
-@click.group("retrain")
-@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="The registered model's name.")
-@click.pass_context
-def retrain_group(context: click.Context, model_name: str) -> None:
-    """Pause retraining, resume it, and see what was decided."""
-    context.obj = model_name
-
-
-@retrain_group.command("status")
+@command.command("status")
+@stack_option
 @click.pass_obj
 def retrain_status(model_name: str) -> None:
     """Whether retraining is paused, and the last decision."""
@@ -88,7 +127,8 @@ def retrain_status(model_name: str) -> None:
     out.print(f"{_time(latest[0].time)}  {escape(latest[0].summary)}" if latest else "Nothing was decided yet.")
 
 
-@retrain_group.command("history")
+@command.command("history")
+@stack_option
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
 @click.pass_obj
 def retrain_history(model_name: str, limit: int) -> None:
@@ -102,20 +142,23 @@ def retrain_history(model_name: str, limit: int) -> None:
         out.print("Nothing was decided yet.")
 
 
-@retrain_group.command("pause")
+@command.command("pause")
+@stack_option
 @click.option("--reason", required=True, help="Kept in the history.")
-@click.pass_context
-def retrain_pause(context: click.Context, reason: str) -> None:
+@click.pass_obj
+def retrain_pause(model_name: str, reason: str) -> None:
     """Let nothing be retrained until `resume`."""
     from sentiment.retraining.history import pause
 
-    model_name, stack = context.obj, context.find_root().obj
     with _journal(model_name) as journal:
         pause(journal, reason, current_user())
-    out.print(f"Retraining of {escape(model_name)} is paused. Go on: {run_py(stack)} retrain resume --reason ...")
+    out.print(
+        f"Retraining of {escape(model_name)} is paused. Go on: {run_py(chosen_stack())} retrain resume --reason ..."
+    )
 
 
-@retrain_group.command("resume")
+@command.command("resume")
+@stack_option
 @click.option("--reason", required=True, help="Kept in the history.")
 @click.pass_obj
 def retrain_resume(model_name: str, reason: str) -> None:
@@ -129,8 +172,8 @@ def retrain_resume(model_name: str, reason: str) -> None:
 
 @contextmanager
 def _journal(model_name: str) -> "Iterator[Journal]":
-    from sentiment.retraining.history import journal_of
     from sentiment.store.database import default_database_url
+    from sentiment.store.journal import journal_of
 
     with journal_of(default_database_url(), model_name) as journal:
         yield journal

@@ -1,36 +1,48 @@
-"""python run.py --pipeline score"""
+"""python run.py score"""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.console import Options, out, print_header, print_step, run_log, run_py
+from cli.console import Options, dropped_facts, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
-from sentiment.config.score import ScoreConfig
-from sentiment.data.read import source_digest
-from sentiment.data.sources import without_query
-from sentiment.scoring.target import default_batch
 
 if TYPE_CHECKING:
-    from pipelines.launch.score import OnProgress, ScoreResult
+    from pipelines.score import OnProgress, ScoreResult
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def run(options: Options) -> None:
-    """Score a dataset, and print what the batch came out as."""
+@click.command("score")
+@pipeline_options("score")
+@schedule_option
+def command(options: Options, schedule: str | None) -> None:
+    """Score a dataset with the champion: a row a review in the table of scores."""
+    from sentiment.config.score import ScoreConfig
+
     config = load_config(options.config, ScoreConfig, options.overrides)
+    from sentiment.data.read import source_digest
+    from sentiment.data.sources import check, shown
+    from sentiment.scoring.batch import default_batch
+
+    check(config.dataset)
+    if schedule:
+        make_schedule("score", config, options.stack, schedule)
+        return
     batch = config.batch or default_batch(config, source_digest(config.dataset))
     with run_log("score") as log:
-        from pipelines.launch.score import launch_score
+        from pipelines.score import launch_score
 
-        what = f"{config.dataset.name}, {without_query(config.dataset.path)}"
-        print_header("score", {"stack": options.stack, "dataset": what, "batch": batch, "log": str(log)})
+        what = f"{config.dataset.name}, {shown(config.dataset.path)}"
+        about = {"dataset": what, **dropped_facts(options.config, options.overrides), "batch": batch}
+        print_header("score", {"stack": options.stack, **about, "log": str(log)})
         with _progress_shown() as on_progress:
             result = launch_score(config, batch, options.stack, on_step=print_step, on_progress=on_progress)
     _print(result, options)
@@ -74,7 +86,7 @@ def _print(result: "ScoreResult", options: Options) -> None:
     out.print(f"  result  {escape(summary.parquet)}")
     run = run_py(options.stack)
     out.print("\n[bold]Next[/]")
-    out.print(f"  {run} --pipeline score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
-    out.print(f"  {run} --pipeline monitor  [dim]is the model still good on these rows?[/]")
+    out.print(f"  {run} score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
+    out.print(f"  {run} monitor  [dim]is the model still good on these rows?[/]")
     out.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
     out.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")

@@ -6,16 +6,20 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import out
+from cli.console import choose_stack, chosen_stack, out, stack_option
 from sentiment.home import home
+
+name_argument = click.argument("name", required=False, expose_value=False, callback=choose_stack)
 
 
 @click.group("stack")
-def stack_group() -> None:
+@stack_option
+def command() -> None:
     """List, make and check stacks."""
 
 
-@stack_group.command("list")
+@command.command("list")
+@stack_option
 def stack_list() -> None:
     """The stacks of configs/stacks."""
     from stacks.catalogue import available_stacks
@@ -26,33 +30,43 @@ def stack_list() -> None:
     out.print(table)
 
 
-@stack_group.command("up")
-@click.argument("name", default="laptop")
-def stack_up(name: str) -> None:
-    """Make the stack NAME, or bring it up to date with its file. Running it again changes nothing."""
+@command.command("up")
+@name_argument
+@stack_option
+def stack_up() -> None:
+    """Make the stack NAME, or bring it up to date with its file. Running it again changes nothing.
+
+    Without NAME, the stack of --stack.
+    """
     from stacks.catalogue import load_stack
 
-    stack = load_stack(name)
-    from pipelines.logs import logs_to
+    stack = load_stack(chosen_stack())
+    from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / "stack.log"):
         from stacks.ensure import ensure_stack
+        from stacks.reach import zenml_reached
 
-        ensure_stack(stack)
-    out.print(f"The stack {name} is ready.")
+        with zenml_reached():
+            ensure_stack(stack)
+    out.print(f"The stack {stack.name} is ready.")
 
 
-@stack_group.command("doctor")
-@click.argument("name", default="laptop")
-def stack_doctor(name: str) -> None:
-    """Check what the stack NAME needs: libraries, variables, folders, servers."""
-    from pipelines.logs import logs_to
+@command.command("doctor")
+@name_argument
+@stack_option
+def stack_doctor() -> None:
+    """Check what the stack NAME needs: libraries, variables, folders, servers.
+
+    Without NAME, the stack of --stack.
+    """
+    from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / "stack.log"):
-        from pipelines.step_names import EVERY_STEP
+        from pipelines.common.naming import every_step
         from stacks.doctor import examine
 
-        findings = examine(name, step_names=EVERY_STEP)
+        findings = examine(chosen_stack(), step_names=every_step())
     table = Table("", "check", "finding", "fix", box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]no[/]"

@@ -1,36 +1,53 @@
-"""python run.py --pipeline train"""
+"""python run.py train"""
 
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import DEFAULT_MODEL, Options, dashboard, out, print_header, print_step, python, run_log, run_py
+from cli.console import (
+    DEFAULT_MODEL,
+    Options,
+    dashboard,
+    dropped_facts,
+    out,
+    pipeline_options,
+    print_header,
+    print_step,
+    python,
+    run_log,
+    run_py,
+)
 from sentiment.config.load import load_config
-from sentiment.config.train import TrainConfig
-from sentiment.data.read import source_digest
 from sentiment.errors import GateError
 
 if TYPE_CHECKING:
-    from pipelines.launch.train import TrainResult
+    from pipelines.train import TrainResult
 
 
-def run(options: Options) -> None:
-    """Train, and print the gate's decision; exit code 3 when it refused."""
+@click.command("train")
+@pipeline_options("train", cached=True)
+def command(options: Options) -> None:
+    """Train, compare and promote a model; exit code 3 when the gate refuses it."""
+    from sentiment.config.train import TrainConfig
+    from sentiment.data.read import source_digest
+
     config = load_config(options.config, TrainConfig, options.overrides)
     digest = source_digest(config.dataset)
     with run_log("train") as log:
-        from pipelines.launch.train import describe, launch_train
+        from pipelines.train import describe, launch_train
 
-        print_header("train", {"stack": options.stack, **describe(config, digest), "log": str(log)})
+        about = {**describe(config, digest), **dropped_facts(options.config, options.overrides)}
+        print_header("train", {"stack": options.stack, **about, "log": str(log)})
         result = launch_train(config, digest, options.stack, use_cache=options.use_cache, on_step=print_step)
     print_decision(result)
     if config.dataset.synthetic:
         out.print(
             "\n[yellow]A demonstration on the small synthetic sample. A real model, on 150,000 movie reviews:\n"
-            f"  {run_py(options.stack)} --pipeline train --config configs/train_nsmc.yaml[/]"
+            f"  {run_py(options.stack)} train --config configs/train_nsmc.yaml[/]"
         )
     out.print("\n[bold]Next[/]")
     for command in _next_commands(result, run_py(options.stack)):
@@ -76,9 +93,11 @@ def _next_commands(result: "TrainResult", run: str) -> list[str]:
 
 
 def _links(result: "TrainResult") -> dict[str, str]:
+    from sentiment.registry.tracking import is_server
+
     folder = Path(python()).parent
     uri = result.tracking_uri or ""
-    mlflow = uri if uri.startswith("http") else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
+    mlflow = uri if is_server(uri) else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
     return {
         result.report_uri: "the evaluation",
         dashboard(result.dashboard_url): f"the dashboard; this run is {result.run_id}",

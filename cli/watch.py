@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from rich.markup import escape
 
 from cli.child import Child, Ended
-from cli.console import out, print_header
+from cli.console import chosen_stack, out, print_header, stack_option
 from sentiment.config.load import load_config
 from sentiment.config.watch import interval
 from sentiment.errors import SentimentError
@@ -39,7 +39,7 @@ LOG_FILES: Final = 5
 logger = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command("watch")
 @click.option("--every", default="1h", show_default=True, help="How often: 30s, 15m, 1h, 1d.")
 @click.option(
     "--config", type=click.Path(path_type=Path), default=MONITOR_CONFIG, show_default=True, help="Of monitor."
@@ -47,8 +47,8 @@ logger = logging.getLogger(__name__)
 @click.option("--score", type=click.Path(path_type=Path, exists=True), help="Score with this config first, every time.")
 @click.option("--no-act", is_flag=True, help="Only look: never retrain and deploy.")
 @click.option("--once", is_flag=True, help="Run once and leave with the run's exit code.")
-@click.pass_obj
-def watch(stack: str, every: str, config: Path, score: Path | None, no_act: bool, once: bool) -> None:
+@stack_option
+def command(every: str, config: Path, score: Path | None, no_act: bool, once: bool) -> None:
     """Look after the champion: monitor it (and retrain when need be) again and again.
 
     The first run is at once. Ctrl-C or SIGTERM let the current run finish; a second one ends it, too.
@@ -61,7 +61,7 @@ def watch(stack: str, every: str, config: Path, score: Path | None, no_act: bool
     runs["monitor"] = ["--config", str(config), *([] if no_act else ["--act"])]
     from stacks.catalogue import load_stack
 
-    load_stack(stack)
+    stack = load_stack(chosen_stack()).name
     with _alone(model_name), _logging(model_name) as log:
         values = {"model": model_name, "stack": stack, "every": every, "runs": ", then ".join(runs), "log": str(log)}
         print_header("watch", values)
@@ -118,8 +118,8 @@ class Watch:
         told = self._told_since(started)
         failures = [each for each in ended if each.failed]
         if failures and not self._asked_to_stop:
-            self._alert(failures, told)
-        self._print_line(started, failures, _verdict(told))
+            self._alert(failures, told or [])
+        self._print_line(started, failures, told)
         return next((each.exit_code for each in ended if each.exit_code), 0)
 
     def _stop(self, number: int, _: object) -> None:
@@ -128,9 +128,11 @@ class Watch:
         self._asked_to_stop = True
         self._signals.put(number)  # the one queue that a signal handler may put to
 
-    def _print_line(self, started: datetime, failures: list[Ended], verdict: str) -> None:
+    def _print_line(self, started: datetime, failures: list[Ended], told: "list[Entry] | None") -> None:
         parts = [f"[red]✗ {escape(_sentence(each))}[/]" for each in failures]
-        if verdict or not failures:
+        if told is None:
+            parts.append("[yellow]? the journal cannot be read[/]")
+        elif (verdict := _verdict(told)) or not failures:
             parts.append(f"{'' if failures else '[green]✓[/] '}{escape(verdict or 'done')}")
         seconds = (datetime.now(UTC) - started).total_seconds()
         parts.append(f"[dim]{seconds:.0f} s{self._when_next()}[/]")
@@ -142,11 +144,8 @@ class Watch:
         (job,) = self._scheduler.get_jobs()
         return f", next {_clock(job.next_run_time)}"
 
-    def _told_since(self, started: datetime) -> "list[Entry]":
-        """What the runs left in the journal, newest first."""
-        from alembic.util.exc import CommandError
-        from sqlalchemy.exc import SQLAlchemyError
-
+    def _told_since(self, started: datetime) -> "list[Entry] | None":
+        """What the runs left in the journal, newest first; None when it cannot be read."""
         from sentiment.store.database import default_database_url
         from sentiment.store.journal import Journal
 
@@ -157,15 +156,15 @@ class Watch:
                 return journal.entries(kinds, since=started)
             finally:
                 journal.close()
-        except (SQLAlchemyError, CommandError, SentimentError, OSError) as error:
-            logger.warning("The journal cannot be read: %s.", type(error).__name__)
-            return []
+        except SentimentError as error:
+            logger.warning("The journal cannot be read. %s", error)
+            return None
 
     def _alert(self, failures: list[Ended], told: "list[Entry]") -> None:
         """A run that got as far as its stack has sent its own alert; one that was killed, or never started, has not."""
         if any(each.detail.get("alert_kind") == "failed_run" for each in told):
             return
-        from pipelines.logs import logs_to
+        from pipelines.common.logs import logs_to
 
         with logs_to(_log(self.model_name).with_suffix(".alerts.log")):
             from stacks.alerts import send_alert

@@ -1,10 +1,11 @@
-"""Reports as JSON, shown in the dashboard as the page they make of themselves."""
+"""Reports as JSON, shown in the dashboard as their page."""
 
 from typing import Any, ClassVar
 
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
+from sentiment.pages import page_of
 from sentiment.report import Report
 
 
@@ -23,12 +24,13 @@ class ReportMaterializer(BaseMaterializer):
     def load(self, data_type: type[Any]) -> Report:
         """Read `report.json` back into the report's own type."""
         with self.artifact_store.open(f"{self.uri}/{self.FILE}", "r") as file:
-            report: Report = data_type.model_validate_json(file.read())
-            return report
+            stored = file.read()
+        report: Report = data_type.read(stored, f"The report {self.uri}/{self.FILE}")
+        return report
 
     def save_visualizations(self, data: Report) -> dict[str, VisualizationType]:
         """The report's page, pictures included."""
         page = f"{self.uri}/report.html"
         with self.artifact_store.open(page, "w") as file:
-            file.write(data.to_html())
+            file.write(page_of(data))
         return {page: VisualizationType.HTML}

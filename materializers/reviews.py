@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-import polars as pl
 import pyarrow as pa
 from datasets import Dataset
 from pyarrow import parquet
@@ -12,7 +11,7 @@ from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from sentiment.data.reviews import Reviews, Splits
-from sentiment.pages import html
+from sentiment.pages import page_of
 
 
 class _ParquetMaterializer(BaseMaterializer):
@@ -38,10 +37,11 @@ class _ParquetMaterializer(BaseMaterializer):
                     target.write_batch(batch)
             return Reviews(Dataset.from_file(arrow))
 
-    def _show(self, title: str, *sections: str) -> dict[str, VisualizationType]:
+    def save_visualizations(self, data: Any) -> dict[str, VisualizationType]:
+        """A page of counts: rows by label, language and category, for every part."""
         uri = f"{self.uri}/reviews.html"
         with self.artifact_store.open(uri, "w") as file:
-            file.write(html.page(title, *sections))
+            file.write(page_of(data))
         return {uri: VisualizationType.HTML}
 
 
@@ -58,10 +58,6 @@ class ReviewsMaterializer(_ParquetMaterializer):
     def load(self, data_type: type[Any]) -> Reviews:
         """Fetch the rows and memory-map them."""
         return self._load("reviews")
-
-    def save_visualizations(self, data: Reviews) -> dict[str, VisualizationType]:
-        """A page of counts: rows by label, language and category."""
-        return self._show(f"{len(data):,} reviews", *_counts(data))
 
     def extract_metadata(self, data: Reviews) -> dict[str, Any]:
         """Rows, labels and digest."""
@@ -87,11 +83,6 @@ class SplitsMaterializer(_ParquetMaterializer):
         """Fetch the parts and memory-map them."""
         return Splits(train=self._load("train"), validation=self._load("validation"), test=self._load("test"))
 
-    def save_visualizations(self, data: Splits) -> dict[str, VisualizationType]:
-        """A page of counts for every part that has rows."""
-        parts = [html.section(f"{name}: {len(part):,} reviews", *_counts(part)) for name, part in data.named()]
-        return self._show("Reviews", *parts)
-
     def extract_metadata(self, data: Splits) -> dict[str, Any]:
         """Rows and digest of every part."""
         return {name: {"rows": len(part), "digest": part.digest()} for name, part in data.named()}
@@ -99,12 +90,3 @@ class SplitsMaterializer(_ParquetMaterializer):
     def compute_content_hash(self, data: Splits) -> str | None:
         """The digests of all parts."""
         return "".join(part.digest() for _, part in data.named())
-
-
-def _counts(data: Reviews) -> list[str]:
-    names = dict(enumerate(data.labels))
-    frame = data.frame().with_columns(pl.col("label").replace_strict(names, return_dtype=pl.String, default=None))
-    return [
-        html.table((column, "rows"), frame[column].value_counts(sort=True).head(30).rows())
-        for column in ("label", "language", "category", "source")
-    ]

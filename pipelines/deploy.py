@@ -1,20 +1,29 @@
 """deploy: the champion from the registry to a running endpoint.
 
-python run.py --pipeline deploy
+python run.py deploy
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 import materializers  # noqa: F401 - registers how the artifacts are stored
+from pipelines.common.launching import OnStep, launching, report_of, settled_lifecycle
 from sentiment.config.deploy import DeployConfig
-from steps.deployment.export import export_model
-from steps.deployment.fetch import fetch_model
-from steps.deployment.roll_out import roll_out
+from sentiment.lifecycle import Lifecycle
+from sentiment.lifecycle.deployment import Deployment
+from stacks.model_deployer import active_deployer
+from steps.common.names import DEPLOYMENT
+from steps.deployment import export_model, fetch_model, roll_out
 
 Role = Literal["champion", "candidate"]
+# As a stack file may name them: patterns where the name depends on the config.
+STEP_NAMES = ("fetch_*", "export_*", roll_out.name)
 
 
 @pipeline(name="deploy", enable_cache=False, execution_mode=ExecutionMode.FAIL_FAST)
@@ -37,3 +46,53 @@ def step_names(config: DeployConfig) -> list[str]:
 
 def _roles(config: DeployConfig) -> list[Role]:
     return ["champion"] if config.traffic.mode == "off" else ["champion", "candidate"]
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Why and by whom the champion is rolled back; the history keeps both."""
+
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """A finished deploy run."""
+
+    deployment: Deployment
+    run_id: str
+    seconds: float
+
+
+def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback | None, on_step: OnStep) -> DeployResult:
+    """Run the deploy pipeline on the stack; with `rollback`, the champion before this one becomes it again first.
+
+    Raises StackError for a stack without a model deployer, for a version that does not start and for one that fails
+    the smoke test: what was deployed before goes on serving. GateError when there is nothing to roll back to.
+    """
+    started = time.monotonic()
+    with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
+        active_deployer()
+        configured = launch.configured(deploy, step_names(config), run_name=launch.run_name)
+        with _rolled_back(settled_lifecycle(launch.stack, config.model_name, on_step), rollback):
+            run = launch.run(lambda: configured(config))
+        deployment = report_of(run, DEPLOYMENT, Deployment)
+    return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _rolled_back(lifecycle: Lifecycle, rollback: Rollback | None) -> Iterator[None]:
+    """Make the champion before this one the champion; if what follows fails, it is this one again."""
+    if rollback is None:
+        yield
+        return
+    before = lifecycle.registry.champion()
+    lifecycle.roll_back(rollback.reason, actor=rollback.actor)
+    try:
+        yield
+    except BaseException:
+        if before:
+            reason = "The version before it could not be deployed."
+            lifecycle.promote(before.version, reason, actor=rollback.actor, force=True)
+        raise

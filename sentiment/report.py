@@ -1,22 +1,10 @@
-"""The base of everything the pipelines report: stored as JSON, shown as HTML and pictures in the dashboard."""
+"""The base of everything the pipelines report: stored as JSON; `sentiment.pages` shows it."""
 
-from abc import abstractmethod
-from functools import cached_property
-
-from sentiment.frozen import Frozen
+from sentiment.stored import Stored
 
 
-class Report(Frozen):
-    """A result people look at. Subclasses add fields and say how they are shown.
+class Report(Stored):
+    """A result people look at. Every subclass has a page in `sentiment.pages`.
 
     Everything a report holds is safe to show: personal data is masked before it gets here.
     """
-
-    @abstractmethod
-    def to_html(self) -> str:
-        """A self-contained HTML page (inline styles, no scripts, no network)."""
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """Pictures by file stem, each a PNG; none by default. Drawn once, wherever they are shown."""
-        return {}

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from sentiment.home import home
 from sentiment.store import PredictionLog, PredictionRecord, Summary
-from sentiment.store.caller import caller_digest
+from sentiment.store.records import caller_digest
 from serving import errors
 from serving.batching import InferenceError, QueueFullError
 from serving.edge import Edge
@@ -247,6 +247,7 @@ class Server:
                 PredictionRecord(
                     id=prediction.prediction_id,
                     time=now,
+                    model_name=self.log.model_name,
                     model_version=prediction.model_version,
                     text=text,
                     label=prediction.prediction,
@@ -264,13 +265,14 @@ class Server:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self.traffic = await asyncio.to_thread(Traffic.load, self.settings, self.metrics, self._log_shadow)
         self.log = PredictionLog(
             self.settings.database_url,
             home() / "spool",
+            self.traffic.champion.served.model_name,
             retention_days=self.settings.retention_days,
             label_retention_days=self.settings.label_retention_days,
         )
-        self.traffic = await asyncio.to_thread(Traffic.load, self.settings, self.metrics, self._log_shadow)
         self.metrics.watch("sentiment_queue_depth", "Texts that wait for the model.", self.traffic.depth)
         self.metrics.watch("sentiment_log_lag_seconds", "Age of the oldest unwritten row.", self.log.lag_seconds)
         self.metrics.watch("sentiment_log_depth", "Rows that wait to be written.", self.log.depth)

@@ -17,7 +17,7 @@ from statistics import median
 from time import perf_counter
 from typing import Final, Self
 
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 
 Predict = Callable[[Sequence[str]], Probabilities]
 

@@ -44,31 +44,33 @@ class ApiError(Exception):
         return Response(body.model_dump_json(), self.status, self.headers, "application/json")
 
 
-# pydantic's error types, for the fields of our requests; the rest are "invalid_request".
-_CODES = {
-    "string_type": "not_text",
-    "string_pattern_mismatch": "empty_text",
-    "string_too_short": "empty_text",
-    "string_too_long": "text_too_long",
-    "too_long": "too_many_texts",
-    "too_short": "no_texts",
-    "missing": "missing_field",
-    "extra_forbidden": "unknown_field",
-    "model_type": "not_an_object",
+# pydantic's error types, for the fields of our requests: the code, and what is said of the field.
+_WRONG = {
+    "string_type": ("not_text", "it is not a text"),
+    "string_pattern_mismatch": ("empty_text", "it is empty"),
+    "string_too_short": ("empty_text", "it is empty"),
+    "string_too_long": ("text_too_long", "it has more than {max_length} characters"),
+    "list_type": ("invalid_request", "it is not a list"),
+    "too_long": ("too_many_texts", "it has more than {max_length} texts"),
+    "too_short": ("no_texts", "it has no texts"),
+    "missing": ("missing_field", "it is missing"),
+    "extra_forbidden": ("unknown_field", "it has an unknown field"),
+    "model_type": ("not_an_object", "it is not a JSON object"),
 }
+_OTHERWISE = ("invalid_request", "it is not valid")
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def from_validation(error: ValidationError) -> ApiError:
     """The first thing that is wrong with a body: 400 when it is no JSON, else 422."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return ApiError(400, "invalid_json", "The body is not valid JSON in UTF-8.")
     # An unknown field's name is the caller's own text: it is not repeated.
     known = first["loc"] and first["type"] != "extra_forbidden"
     where = ".".join(str(part) for part in first["loc"]) if known else "The body"
-    message = "Unknown field" if first["type"] == "extra_forbidden" else first["msg"]
-    return ApiError(422, _CODES.get(first["type"], "invalid_request"), f"{where}: {message}.")
+    code, wrong = _WRONG.get(first["type"], _OTHERWISE)
+    return ApiError(422, code, f"{where}: {wrong.format_map(first.get('ctx', {}))}.")
 
 
 def install(app: FastAPI) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, TypedDict, TypeVar
 
-from alembic.util.exc import CommandError
 from pydantic import BaseModel, FiniteFloat, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
-from sentiment.store.history import History, Origin, Step
+from sentiment.store.database import StoreError
+from sentiment.store.history import History
 from sentiment.store.journal import Entry, Kind
+from sentiment.store.queries import Origin, Step
 
 Status = Literal["healthy", "drift", "quality_drop", "not_enough_data", "unknown"]
 DetailT = TypeVar("DetailT", bound=BaseModel)
@@ -168,9 +168,9 @@ class Monitoring:
             if self._history is None:
                 self._history = History(self._database_url, model_name)
             return _report(self._history, model_name, model_version, since, days)
-        except (SQLAlchemyError, CommandError, OSError) as error:
+        except StoreError as error:
             # The type only: a database's message may hold an address or a value.
-            logger.warning("The prediction database cannot be asked: %s.", type(error).__name__)
+            logger.warning("The prediction database cannot be asked: %s.", error.kind)
             return MonitoringReport(model_name=model_name, model_version=model_version, since=since, complete=False)
 
 

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 
 from sentiment.errors import SentimentError
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 
 CONNECT_SECONDS: Final = 10.0  # a Service routes to its pods a moment after they are ready
 POLL_SECONDS: Final = 0.5

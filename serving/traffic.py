@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict
 
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model, TextClassifier
-from sentiment.models.folder import folder_digest, load_classifier
-from sentiment.stats.metrics import Probabilities
+from sentiment.models.folder import load_classifier, saved_folder
+from sentiment.stats import Probabilities
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
 from serving.remote import RemoteModel
@@ -71,13 +71,9 @@ class Side(Generic[ModelT]):
     def load(folder: Path, settings: ServingSettings, on_batch: Callable[[int], None]) -> "Side[TextClassifier]":
         """Load, verify and warm up a model folder. Raises SentimentError when it cannot serve."""
         classifier = load_classifier(folder)
-        if classifier.kind == "onnx":
-            from sentiment.models.onnx import OnnxClassifier
-
-            if isinstance(classifier, OnnxClassifier):
-                classifier.threads = 1  # a batch on several cores costs more in all than several batches on one each
+        classifier.serve_threads()
         classifier.predict_proba(WARM_UP)
-        served, digest = read_served(folder.parent / SERVED), folder_digest(folder)
+        served, digest = read_served(folder.parent / SERVED), saved_folder(classifier).digest
         return Side(classifier, served, digest, _batcher(classifier, settings, on_batch), _outcomes(settings))
 
     @staticmethod

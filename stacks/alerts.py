@@ -115,8 +115,8 @@ def failures_alerted(pipeline: str, stack: StackConfig, model_name: str) -> Iter
         if hasattr(error, TOLD):
             raise
         setattr(error, TOLD, True)
-        cause = str(error) if isinstance(error, SentimentError) else f"{type(error).__name__}: {error}"
-        message = f"The pipeline {pipeline} failed on the stack {stack.name}. {cause}"
+        told = (error.cause, error.fix) if isinstance(error, SentimentError) else (f"{type(error).__name__}: {error}",)
+        message = " ".join((f"The pipeline {pipeline} failed on the stack {stack.name}.", *told)).strip()
         send_alert("failed_run", message, model_name=model_name, stack=stack)
         raise
 

@@ -5,8 +5,10 @@ Every question has a short deadline, is asked once, and changes nothing.
 
 import os
 import sqlite3
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +16,13 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from sqlalchemy.exc import SQLAlchemyError
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StoreType
+from zenml.exceptions import AuthorizationException
 
 from sentiment.config.stack import Component, StackConfig
-from sentiment.errors import StackError
+from sentiment.errors import SentimentError, StackError
 from sentiment.registry.tracking import database_path, require_answer, without_credentials
 from stacks.finding import Finding
 from stacks.secrets import values_of
@@ -37,6 +41,38 @@ def reach(config: StackConfig, kinds: Collection[str]) -> list[Finding]:
         if kind in kinds:
             findings += SPECIAL.get((kind, component.flavor), _addresses)(config, kind, component)
     return findings
+
+
+@contextmanager
+def zenml_reached() -> Iterator[None]:
+    """Raises StackError in place of whatever ZenML's client raises when its server or its database is lost."""
+    try:
+        yield
+    except SentimentError:
+        raise
+    except Exception as error:
+        if lost := _lost_store(error):
+            raise StackError(f"{lost.name}: {lost.detail}", lost.fix) from error
+        raise
+
+
+def _lost_store(error: Exception) -> Finding | None:
+    store = GlobalConfiguration().store_configuration
+    if store.type == StoreType.REST:
+        found = _answer("ZenML server", store.url)
+        if found.ok and isinstance(error, AuthorizationException):
+            return Finding(found.name, False, f"{store.url} refuses the credentials.", f"Run zenml login {store.url}.")
+        fix = f"Start it, or run zenml login {store.url}; zenml logout goes back to this machine's database."
+        return None if found.ok else Finding(found.name, False, found.detail, fix)
+    if isinstance(error, SQLAlchemyError) and _raised_in(error, "zenml.zen_stores"):
+        detail = f"It cannot be used ({str(error).partition(chr(10))[0]})."
+        return Finding("ZenML's database", False, detail, "Check its folder, which zenml status names, and its disk.")
+    return None
+
+
+def _raised_in(error: Exception, package: str) -> bool:
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).startswith(package) for frame, _ in frames)
 
 
 def _zenml_server() -> Finding:

@@ -1,6 +1,5 @@
 """Where reviews come from, how they are split and what they must satisfy."""
 
-import re
 from datetime import date
 from itertools import pairwise
 from typing import Any, Literal
@@ -10,17 +9,14 @@ from pydantic import Field, field_validator, model_validator
 from sentiment.frozen import Frozen
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
-_DATABASE = "database://"
-_VARIABLE = re.compile(rf"{_DATABASE}[A-Za-z_][A-Za-z0-9_]*")
 
 
 class DatasetConfig(Frozen):
     """One dataset: files, their columns and what their values mean.
 
-    A path is a file, a folder, a glob, an http(s) URL or `hf://owner/name[/config][@revision]`; a relative path is
-    looked for in the working directory, then in the project. `database://VARIABLE` is the database whose URL stands in
-    that environment variable, and `query` what to read from it. `path` is split by `SplitConfig`; `validation_path`,
-    `test_path` and `split_column` (values train, validation, test) give a split that is kept.
+    A path is a file, a folder, a glob or an address; `sentiment.data.sources` has one module a scheme, and checks what
+    goes with it (`query` with a database). `path` is split by `SplitConfig`; `validation_path`, `test_path` and
+    `split_column` (values train, validation, test) give a split that is kept.
 
     A column left at null is the one with the conventional name (`CONVENTIONAL_COLUMNS` in `sentiment.data.read`) if
     the file has it; a column that is named must be there; an empty name switches it off. Labels come from the label
@@ -70,16 +66,6 @@ class DatasetConfig(Frozen):
         return {_as_text(key): value for key, value in values.items()} if isinstance(values, dict) else values
 
     @model_validator(mode="after")
-    def _a_database_has_a_query(self) -> "DatasetConfig":
-        if any(path and path.startswith(_DATABASE) for path in (self.validation_path, self.test_path)):
-            raise ValueError("only path may be a database; give its splits with split_column")
-        if (self.query is not None) != self.path.startswith(_DATABASE):
-            raise ValueError(f"query and a path {_DATABASE}VARIABLE go together")
-        if self.query is not None and not _VARIABLE.fullmatch(self.path):
-            raise ValueError(f"path must name an environment variable, as in {_DATABASE}REVIEWS_DATABASE_URL")
-        return self
-
-    @model_validator(mode="after")
     def _label_names_agree(self) -> "DatasetConfig":
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels names a label twice: {self.labels}")
@@ -98,6 +84,15 @@ class DatasetConfig(Frozen):
         if overlap or any(low > high for low, high in ranges):
             raise ValueError(f"rating_ranges must be [low, high] and must not overlap: {self.rating_ranges}")
         return self
+
+    def named_paths(self) -> dict[str, tuple[str, str | None]]:
+        """Path and checksum of every split that has a path of its own; `train` is `path`."""
+        paths = {
+            "train": (self.path, self.sha256),
+            "validation": (self.validation_path, self.validation_sha256),
+            "test": (self.test_path, self.test_sha256),
+        }
+        return {split: (path, checksum) for split, (path, checksum) in paths.items() if path}
 
 
 class SplitConfig(Frozen):

@@ -3,30 +3,30 @@
 A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and
 each of `candidates` and `baseline` by configs/models/NAME.yaml; `train` and `deployment` (of the retrain config) and
 `retrain` (of the monitor config) by the config file at that path. `${VAR}` and `${VAR:-default}` are read from the
-environment.
+environment. An override of a key below a `train` that is null goes to `train_changes`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from sentiment.config.environment import expand
 from sentiment.errors import ConfigError, nearest
 from sentiment.frozen import Frozen
 from sentiment.home import PROJECT
+from sentiment.kinds import ModelConfig, config_class
 
 CONFIGS = PROJECT / "configs"
 # What a dataset file says of the very file it names, and what is not true of another one put in its place.
 FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before", "query")
-KINDS = ("linear", "transformer")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 # Keys whose value may be the path of another pipeline's config file.
-CONFIG_FILES = ("train", "deployment", "retrain")
+CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
 
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
@@ -37,13 +37,13 @@ def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ())
     Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
     """
     raw = _read_config(path)
-    _forget_facts(raw, overrides)
-    for override in overrides:
-        key, found, text = override.partition("=")
-        if not found or not key:
-            raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
-        _assign(raw, key.split("."), _parse(override, text))
+    _override(raw, overrides)
     return validate(expand(raw, source=str(path)), model, str(path))
+
+
+def forgotten(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """What `load_config` drops because `overrides` put another file in a dataset's place: facts by the file named."""
+    return _override(_read_config(path), overrides)
 
 
 def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> ConfigT:
@@ -51,8 +51,7 @@ def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> Confi
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _config_error(model, first["loc"], first["type"], first["msg"], source) from None
+        raise _config_error(model, raw, error.errors()[0], source) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -83,16 +82,32 @@ def _resolve_all(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: _resolve(key, value) for key, value in raw.items()}
 
 
-def _forget_facts(raw: dict[str, Any], overrides: Iterable[str]) -> None:
-    """Drop what a dataset says of its own file wherever an override puts another file in its place."""
+def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Apply the overrides in order. Where one puts another file in a dataset's place, facts of the first are dropped.
+
+    Returns the dropped facts by the file they were said of. A fact that an override sets is of the new file.
+    """
+    dropped: dict[str, dict[str, Any]] = {}
+    given = {override.partition("=")[0] for override in overrides}
     for override in overrides:
-        *holders, last = override.partition("=")[0].split(".")
-        dataset: Any = raw
-        for key in holders:
-            dataset = dataset.get(key) if isinstance(dataset, dict) else None
-        if holders and holders[-1] == "dataset" and last == "path" and isinstance(dataset, dict):
-            for fact in FACTS_OF_A_FILE:
-                dataset.pop(fact, None)
+        key, found, text = override.partition("=")
+        if not found or not key:
+            raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
+        dataset, last = _dataset_of(raw, key)
+        if last == "path":
+            facts = [fact for fact in FACTS_OF_A_FILE if key.removesuffix(last) + fact not in given]
+            said = {fact: value for fact in facts if (value := dataset.pop(fact, None))}
+            dropped.setdefault(str(dataset.get("path")), {}).update(said)
+        _assign(raw, key.split("."), _parse(override, text))
+    return {path: facts for path, facts in dropped.items() if facts}
+
+
+def _dataset_of(raw: Any, key: str) -> tuple[dict[str, Any], str]:
+    """The dataset that `key` sets a value of and that value's name; nothing for any other key."""
+    *holders, last = key.split(".")
+    for holder in holders:
+        raw = raw.get(holder) if isinstance(raw, dict) else None
+    return (raw, last) if holders[-1:] == ["dataset"] and isinstance(raw, dict) else ({}, "")
 
 
 def _resolve(key: str, value: Any) -> Any:
@@ -132,9 +147,27 @@ def _assign(target: Any, keys: Sequence[str], value: Any) -> None:
     elif not rest:
         target[head] = _resolve(head, value)
     else:
+        if head == "train" and target.get(head) is None:
+            head = "train_changes"  # of the champion's config, which is not known here
         if not isinstance(target.get(head), dict | list):
             target[head] = {}
         _assign(target[head], rest, value)
+
+
+def overlay(base: Any, changes: Any) -> Any:
+    """`base` with `changes` laid over it, key by key; a key of a list is the name or the number of an entry.
+
+    All else is replaced, a model as a whole as well.
+    """
+    if not isinstance(changes, dict) or not isinstance(base, dict | list) or {"name", "kind"} <= changes.keys():
+        return changes
+    if isinstance(base, dict):
+        return base | {key: overlay(base.get(key), value) for key, value in changes.items()}
+    items = list(base)
+    for key, value in changes.items():
+        index = _index(items, str(key))
+        items[index] = overlay(items[index], value)
+    return items
 
 
 def _index(items: list[Any], key: str) -> int:
@@ -146,34 +179,31 @@ def _index(items: list[Any], key: str) -> int:
     raise ConfigError(f"--set: the list has no entry {key!r}.", nearest(key, names))
 
 
-def _config_error(
-    model: type[BaseModel], location: tuple[int | str, ...], kind: str, message: str, source: str
-) -> ConfigError:
-    # pydantic names the kind of a candidate between its number and its key; users do not.
-    shown = [part for before, part in pairwise((None, *location)) if not (isinstance(before, int) and part in KINDS)]
-    named = ".".join(map(str, shown))
-    if kind == "extra_forbidden":
-        valid = _fields_at(model, location[:-1])
+def _config_error(model: type[BaseModel], raw: Mapping[str, Any], error: ErrorDetails, source: str) -> ConfigError:
+    location = error["loc"]
+    named = ".".join(map(str, location))
+    if error["type"] == "extra_forbidden":
+        valid = _fields_at(model, raw, location[:-1])
         return ConfigError(f"{source}: unknown key {named!r}.", nearest(str(location[-1]), valid))
-    if kind == "missing":
+    if error["type"] == "missing":
         return ConfigError(f"{source}: the key {named!r} is required.")
-    return ConfigError(f"{source}: {named or 'the config'}: {message}.")
+    fix = str(error.get("ctx", {}).get("fix", ""))
+    return ConfigError(f"{source}: {named or 'the config'}: {error['msg']}.", fix)
 
 
-def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
+def _fields_at(model: type[BaseModel], raw: Any, location: Sequence[int | str]) -> set[str]:
     models = [model]
     for part in location:
         inner = [field for each in models if (field := each.model_fields.get(str(part)))]
         if inner:
             models = [nested for field in inner for nested in _models_in(field.annotation)]
-        elif tagged := [each for each in models if _tag(each) == part]:
-            models = tagged
+        if isinstance(raw, Mapping):
+            raw = raw.get(part, raw)  # a location also names members of unions
+        elif isinstance(raw, list) and isinstance(part, int):
+            raw = raw[part]
+        if ModelConfig in models and isinstance(raw, Mapping):
+            models = [config_class(raw["kind"])]
     return {name for each in models for name in each.model_fields}
-
-
-def _tag(model: type[BaseModel]) -> Any:
-    kind = model.model_fields.get("kind")
-    return get_args(kind.annotation)[0] if kind and get_args(kind.annotation) else None
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

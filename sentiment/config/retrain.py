@@ -2,13 +2,16 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic_core import to_jsonable_python
 
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
 from sentiment.frozen import Frozen
 
 Share = Annotated[float, Field(gt=0, le=1)]
+# Validated once they are laid over a train config. YAML reads 2026-01-01 as a date, which JSON does not have.
+Changes = Annotated[dict[str, JsonValue], BeforeValidator(to_jsonable_python)]
 Trigger = Literal["quality_drop", "drift", "new_labels"]
 
 
@@ -61,11 +64,14 @@ class FeedbackConfig(Frozen):
 class RetrainConfig(Frozen):
     """Everything `python run.py --pipeline retrain` can be told; see configs/retrain.yaml.
 
-    `train`: how the candidate is trained and judged, and on which reviews besides the feedback. `deploy`: deploy a new
-    champion as `deployment` says, where the stack has a model deployer. `force`: retrain by hand even while paused.
+    `train`: how the candidate is trained and judged, and on which reviews besides the feedback; null: as the champion
+    was, with `train_changes` (any part of a train config) laid over that. `deploy`: deploy a new champion as
+    `deployment` says, where the stack has a model deployer. `force`: retrain by hand even while paused.
     """
 
-    train: TrainConfig
+    model_name: str = "sentiment"
+    train: TrainConfig | None = None
+    train_changes: Changes = Field(default_factory=dict)
     policy: RetrainPolicy = RetrainPolicy()
     feedback: FeedbackConfig = FeedbackConfig()
     deploy: bool = True
@@ -74,12 +80,18 @@ class RetrainConfig(Frozen):
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
-        trained, deployed = self.train.model_name, self.deployment.model_name
-        if trained != deployed:
-            raise ValueError(f"train.model_name is {trained!r}, deployment.model_name {deployed!r}")
+        names: dict[str, JsonValue] = {"deployment.model_name": self.deployment.model_name}
+        if self.train is not None:
+            names["train.model_name"] = self.train.model_name
+        elif "model_name" in self.train_changes:
+            names["train_changes.model_name"] = self.train_changes["model_name"]
+        for key, name in names.items():
+            if name != self.model_name:
+                raise ValueError(f"model_name is {self.model_name!r}, {key} {name!r}")
         return self
 
-    @property
-    def model_name(self) -> str:
-        """The registered model that is retrained."""
-        return self.train.model_name
+    @model_validator(mode="after")
+    def _changes_are_of_the_champion(self) -> Self:
+        if self.train is not None and self.train_changes:
+            raise ValueError("train_changes are for the champion's config; with train, change that itself")
+        return self

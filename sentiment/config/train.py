@@ -1,16 +1,19 @@
 """The config of the train pipeline: what configs/train*.yaml may say."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
-from sentiment.config.linear import LinearConfig
-from sentiment.config.models import ModelConfig
 from sentiment.frozen import Frozen
+from sentiment.kinds import ModelConfig
+from sentiment.kinds.linear import LinearConfig
 from sentiment.text.normalise import TextNormaliser
+
+# The report of a registered version that holds the config it was trained with.
+CONFIG_FILE: Final = "config.yaml"
 
 
 class StepOptions(Frozen):
@@ -32,7 +35,7 @@ class TrainConfig(Frozen):
     split: SplitConfig = SplitConfig()
     validation: ValidationConfig = ValidationConfig()
     baseline: LinearConfig = LinearConfig(kind="linear", name="linear")
-    candidates: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[SerializeAsAny[ModelConfig], ...], Field(min_length=1)]
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     reference: ReferenceConfig = ReferenceConfig()

@@ -6,7 +6,6 @@ import polars as pl
 
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.text.normalise import TextNormaliser
 
@@ -42,28 +41,6 @@ class CleaningReport(Report):
     def share_dropped(self, reason: str) -> float:
         """Rows dropped for a reason, as a share of all rows."""
         return sum(entry.rows for entry in self.dropped if entry.reason == reason) / max(1, sum(self.rows_in.values()))
-
-    def to_html(self) -> str:
-        """The counts as tables."""
-        splits = [name for name in SPLITS if self.rows_in[name]]
-        return html.page(
-            "Cleaning",
-            html.section(
-                "Rows",
-                html.table(
-                    ["split", "in", "out", *next(iter(self.classes.values()))],
-                    [[name, self.rows_in[name], self.rows_out[name], *self.classes[name].values()] for name in splits],
-                ),
-            ),
-            html.section(
-                "Dropped",
-                html.table(
-                    ["split", "rows", "reason", "first ids"],
-                    [[entry.split, entry.rows, REASONS[entry.reason], ", ".join(entry.ids)] for entry in self.dropped],
-                ),
-            ),
-            html.section("Normalised", html.table(["rule", "rows changed"], self.normalised.items())),
-        )
 
 
 def clean(

@@ -1,6 +1,5 @@
 """One data file into raw polars frames, or one error that says which line is wrong and what to do about it."""
 
-import codecs
 import csv
 import gzip
 import json
@@ -9,11 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
 from sentiment.config.dataset import Format
+from sentiment.data.encoding import BLOCK, as_utf8, blocks
+from sentiment.data.names import listed
 from sentiment.errors import DataError
 from sentiment.text.pii import mask
 
@@ -25,9 +25,7 @@ SUFFIXES: dict[str, Format] = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
-_UTF8 = "utf-8"
 _BOM = b"\xef\xbb\xbf"
-_BLOCK = 1 << 20
 
 
 def format_of(path: Path) -> Format | None:
@@ -54,7 +52,7 @@ def batches(
         if _is_blank(plain):
             raise DataError(f"{path} is empty.", "Check that it was written or downloaded completely.")
         if kind != "parquet":
-            plain = _as_utf8(path, plain, encoding, Path(folder))
+            plain = as_utf8(path, plain, encoding, Path(folder))
         if kind == "parquet":
             frames = _parquet(path, plain, rows)
         elif kind == "jsonl":
@@ -66,8 +64,7 @@ def batches(
             found |= len(frame) > 0
             yield from (piece for piece in frame.iter_slices(rows) if len(piece))
         if not found:
-            columns = ", ".join(_columns(plain, kind, quote_char))
-            raise DataError(f"{path} has a header ({columns}) but no rows.")
+            raise DataError(f"{path} has a header ({listed(_columns(plain, kind, quote_char))}) but no rows.")
 
 
 def _columns(plain: Path, kind: Format, quote_char: str | None) -> list[str]:
@@ -87,7 +84,7 @@ def _unpacked(path: Path, folder: Path) -> Path:
             return path
         target = folder / "unpacked"
         with gzip.open(path) as packed, target.open("wb") as file:
-            shutil.copyfileobj(packed, file, _BLOCK)
+            shutil.copyfileobj(packed, file, BLOCK)
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
     return target
@@ -95,11 +92,7 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 def _is_blank(plain: Path) -> bool:
     with plain.open("rb") as file:
-        return all(not block.strip() for block in _blocks(file))
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    return iter(lambda: file.read(_BLOCK), b"")
+        return all(not block.strip() for block in blocks(file))
 
 
 def _parquet(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
@@ -107,82 +100,6 @@ def _parquet(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
         yield from pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=rows)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} is not a Parquet file: {_sentence(error)}.", "Check dataset.format.") from None
-
-
-def _as_utf8(path: Path, plain: Path, encoding: str, folder: Path) -> Path:
-    """The file itself when it is UTF-8 already, else a copy that is."""
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError:
-        raise DataError(f"dataset.encoding is {encoding!r}, which is no encoding.", "Use utf-8 or cp949.") from None
-    target = folder / "utf-8"
-    position = 0
-    try:
-        with target.open("wb") as copy:
-            for text in _decoded(plain, name):
-                written = text.encode()
-                if b"\x00" in written:
-                    raise DataError(
-                        f"{path} holds binary data, not {encoding} text "
-                        f"(a zero byte at byte {position + written.index(0)}).",
-                        "Check the path, dataset.format and dataset.encoding.",
-                    )
-                position += len(written)
-                if name != _UTF8:
-                    copy.write(written)
-    except _UndecodableError as error:
-        raise _encoding_error(path, plain, name, error.position) from None
-    return plain if name == _UTF8 else target
-
-
-class _UndecodableError(Exception):
-    def __init__(self, position: int) -> None:
-        self.position = position
-        super().__init__(position)
-
-
-def _decoded(plain: Path, encoding: str) -> Iterator[str]:
-    """The file's text in pieces; raises _UndecodableError with the first byte that is not of this encoding."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    read = 0
-    with plain.open("rb") as file:
-        for block in _blocks(file):
-            pending = len(decoder.getstate()[0])
-            try:
-                yield decoder.decode(block)
-            except UnicodeDecodeError as error:
-                raise _UndecodableError(read - pending + error.start) from None
-            read += len(block)
-    pending = len(decoder.getstate()[0])
-    try:
-        yield decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise _UndecodableError(read - pending + error.start) from None
-
-
-def _encoding_error(path: Path, plain: Path, encoding: str, position: int) -> DataError:
-    with plain.open("rb") as file:
-        line, left = 1, position
-        for block in _blocks(file):
-            line += block[:left].count(b"\n")
-            left = max(0, left - len(block))
-            if not left:
-                break
-    where = f"{path} is not {encoding} text (line {line}, byte {position})"
-    likely = next((name for name in ("utf-8", "cp949", "utf-16") if name != encoding and _is_text(plain, name)), None)
-    if likely is None:
-        return DataError(f"{where}.", "Set dataset.encoding to the file's encoding, or check that it is a text file.")
-    return DataError(f"{where}, but it reads as {likely}.", f"Set dataset.encoding={likely}.")
-
-
-def _is_text(plain: Path, encoding: str) -> bool:
-    sample = ""
-    try:
-        for text in _decoded(plain, encoding):
-            sample += text[: 10_000 - len(sample)]
-    except _UndecodableError:
-        return False
-    return sum(character.isprintable() or character.isspace() for character in sample) > 0.99 * len(sample)
 
 
 def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: int) -> Iterator[pl.DataFrame]:

@@ -11,15 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data import sources
-from sentiment.data.database import DATABASE, query_digest
+from sentiment.data.names import listed, masked
 from sentiment.data.reviews import SPLITS, Splits
-from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, named_paths, raw_chunks
+from sentiment.data.sources import check, source_of
+from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, raw_chunks
 from sentiment.errors import DataError, nearest
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.text.hashing import fractions
-from sentiment.text.pii import mask
 
 CONVENTIONAL_COLUMNS = {
     "id": ("id",),
@@ -59,16 +57,6 @@ class ReadingReport(Report):
     left_out: dict[str, int]
     noticed: dict[str, int]
     rows: dict[str, int]
-
-    def to_html(self) -> str:
-        """The counts as tables."""
-        return html.page(
-            f"Reading {self.dataset}",
-            html.section("Rows", html.table(["split", "rows"], self.rows.items())),
-            html.section("Left out, as the config asks", html.table(["reason", "rows"], self.left_out.items())),
-            html.section("Noticed", html.table(["what", "rows"], self.noticed.items())),
-            html.section("Files", html.table(["file"], [[file] for file in self.files])),
-        )
 
 
 class ReviewStream:
@@ -136,25 +124,19 @@ def source_digest(config: DatasetConfig) -> str:
     A download counts by its declared checksum, else by what the server says about its version; a hub dataset by its
     name and revision alone, so pin a revision; a query by the rows it gives, whatever their order.
     """
+    check(config)
     digest = hashlib.sha256(config.model_dump_json().encode())
-    for path, checksum in named_paths(config).values():
-        if path.startswith(DATABASE):
-            digest.update(query_digest(path, str(config.query), ROWS).encode())
-        elif sources.is_url(path):
-            digest.update((checksum or sources.remote_version(path)).encode())
-        elif not path.startswith(sources.HUB):
-            for file in sources.local_files(path):
-                with file.open("rb") as content:
-                    digest.update(hashlib.file_digest(content, "sha256").digest())
+    for path, checksum in config.named_paths().values():
+        digest.update(source_of(path).digest(config, path, checksum))
     return digest.hexdigest()
 
 
 def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str]) -> pl.DataFrame:
-    raw, place = chunk.frame, Path(chunk.place)
+    raw, place = chunk.frame, chunk.place
     columns = _columns(raw, config, place)
-    if chunk.place.startswith(DATABASE) and "id" not in columns:
+    if not chunk.ordered and "id" not in columns:
         raise DataError(
-            f"The query on {config.path} gives no id: rows of a database have no order to number them by.",
+            f"{place} gives no id: its rows have no order to number them by.",
             "Select a column id, or name one with dataset.id_column.",
         )
     text = _flat(raw[columns["text"]]).cast(pl.String)
@@ -184,7 +166,7 @@ def _numbered(chunk: RawChunk) -> pl.Series:
     return pl.select(pl.concat_str(pl.lit(f"{Path(chunk.place).name}:"), numbers)).to_series()
 
 
-def _columns(raw: pl.DataFrame, config: DatasetConfig, place: Path) -> dict[str, str]:
+def _columns(raw: pl.DataFrame, config: DatasetConfig, place: str) -> dict[str, str]:
     """Which column of the file plays which role; roles without one are absent."""
     columns: dict[str, str] = {}
     for role, names in {"text": (), **CONVENTIONAL_COLUMNS}.items():
@@ -195,15 +177,15 @@ def _columns(raw: pl.DataFrame, config: DatasetConfig, place: Path) -> dict[str,
             columns[role] = named
         elif named:
             raise DataError(
-                f"{place} has no column {named!r} (dataset.{role}_column); it has {', '.join(raw.columns)}.",
-                nearest(named, raw.columns),
+                f"{place} has no column {named!r} (dataset.{role}_column); it has {listed(raw.columns)}.",
+                nearest(named, map(masked, raw.columns), listed),
             )
     return columns
 
 
 def _flat(values: pl.Series) -> pl.Series:
     if values.dtype.is_nested():
-        raise DataError(f"The column {values.name!r} holds lists or objects.", "Name a column of plain values.")
+        raise DataError(f"The column {masked(values.name)!r} holds lists or objects.", "Name a column of plain values.")
     return values
 
 
@@ -251,12 +233,12 @@ def _labels_by_value(values: pl.Series, chunk: RawChunk, columns: dict[str, str]
         ids = chunk.frame.select(columns["id"])[rows] if "id" in columns else None
         where = _strings(ids, columns["id"]).to_list() if ids is not None else None
         known = ", ".join(repr(name) for name in names)
-        shown = mask(str(values[rows[0]]))[:40]
+        found = masked(values[rows[0]])
         raise DataError(
-            f"{chunk.place}: the label {shown!r} in column {columns['label']!r} is not one of {known} "
+            f"{chunk.place}: the label {found!r} in column {masked(columns['label'])!r} is not one of {known} "
             f"({unknown.sum()} rows, first "
             f"{f'ids {where}' if where else f'rows {(rows + chunk.before + 1).to_list()}'}).",
-            f"Map it with dataset.label_values, for example {{{shown!r}: {config.labels[0]}}}.",
+            f"Map it with dataset.label_values, for example {{{found!r}: {config.labels[0]}}}.",
         )
     indices = {value: config.labels.index(name) for value, name in names.items()}
     return values.replace_strict(indices, default=None, return_dtype=pl.Int64)
@@ -313,12 +295,12 @@ def detect_language(texts: pl.Series) -> pl.Series:
     return language.scatter(mixed.filter(korean), "ko").scatter(mixed.filter(english), "en")
 
 
-def _given_split(raw: pl.DataFrame, column: str | None, default: str, place: Path) -> pl.Series:
+def _given_split(raw: pl.DataFrame, column: str | None, default: str, place: str) -> pl.Series:
     given = _strings(raw, column).str.to_lowercase()
     unknown = given.filter(given.is_not_null() & ~given.is_in(list(SPLIT_NAMES)))
     if len(unknown):
         raise DataError(
-            f"{place}: the value {unknown[0]!r} of the column {column!r} is no split.",
+            f"{place}: the value {masked(unknown[0])!r} of the column {masked(str(column))!r} is no split.",
             'Use train, validation and test, or set dataset.split_column="" to split by hash or time.',
         )
     return given.replace_strict(SPLIT_NAMES, default=default, return_dtype=pl.String)

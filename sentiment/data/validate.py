@@ -9,7 +9,6 @@ from sentiment.data.near_duplicates import near_duplicates
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.text.pii import mask
 
@@ -53,27 +52,6 @@ class ValidationReport(Report):
         raise DataError(
             f"The data failed {len(self.failed)} of {len(self.checks)} checks: {reasons}.",
             "Mend the source, or change the bound under validation if it is not right for this dataset.",
-        )
-
-    def to_html(self) -> str:
-        """The checks, failed ones first, and the texts that count against them."""
-        checks = sorted(self.checks, key=lambda check: check.passed)
-        rows = [
-            [
-                html.badge("passed" if check.passed else "failed", check.passed),
-                check.name,
-                check.observed,
-                check.threshold,
-            ]
-            for check in checks
-        ]
-        examples = [
-            [check.name, row, text] for check in checks for row, text in zip(check.ids, check.examples, strict=True)
-        ]
-        return html.page(
-            "Validation",
-            html.section("Checks", html.table(["", "check", "observed", "bound"], rows)),
-            html.section("First rows", html.table(["check", "id", "text (masked)"], examples)),
         )
 
 

@@ -8,10 +8,10 @@ from sentiment.data.reviews import FEEDBACK_SOURCE, Reviews
 from sentiment.evaluation.evaluate import check_probabilities, true_codes
 from sentiment.evaluation.slices import SliceCounts, slice_counts
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
+from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
-from sentiment.stats.metrics import Counts, Floats, Probabilities, count_cells, hard_metrics
+from sentiment.stats.metrics import Counts, Floats, count_cells, hard_metrics
 
 EXACT_BELOW = 25
 
@@ -61,43 +61,6 @@ class PairedComparison(Report):
     slices: tuple[SliceDifference, ...]
     known: SliceDifference | None = None
     feedback: SliceDifference | None = None
-
-    def to_html(self) -> str:
-        """The differences, the test, then the slices."""
-        return html.page(f"{self.candidate} against {self.champion}", *self.sections())
-
-    def sections(self) -> list[str]:
-        """The page's content, for pages that hold a comparison among other things."""
-        test = self.mcnemar
-        method = "exact binomial" if test.exact else "chi-squared with continuity correction"
-        level = f"{1 - self.significance:.0%}"
-        return [
-            html.paragraph(
-                f"{self.candidate} minus {self.champion} on the same {self.rows:,} rows. Intervals are {level}, from "
-                f"{self.resamples:,} paired bootstrap resamples: one that excludes 0 is a real difference."
-            ),
-            html.table(
-                ["difference", "value", f"{level} interval"],
-                [("macro-F1", *_signed(self.macro_f1)), ("accuracy", *_signed(self.accuracy))],
-            ),
-            html.paragraph(
-                f"Only {self.candidate} is right on {test.candidate_only_right:,} rows, only {self.champion} on "
-                f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g} ({method})."
-            ),
-            html.table(
-                ["slice", "rows", "macro-F1 difference", f"{level} interval", ""],
-                [
-                    (
-                        f"{part.column}: {part.value}",
-                        part.rows,
-                        *_signed(part.macro_f1),
-                        "" if part.enough_rows else html.badge("too few rows", None),
-                    )
-                    for part in (self.feedback, self.known, *self.slices)
-                    if part
-                ],
-            ),
-        ]
 
 
 def compare(
@@ -210,7 +173,3 @@ def _slice_difference(
         accuracy=accuracy,
         macro_f1=macro_f1,
     )
-
-
-def _signed(difference: Metric) -> tuple[str, str]:
-    return f"{difference.value:+.4f}", f"{difference.low:+.4f} to {difference.high:+.4f}"

@@ -12,13 +12,13 @@ from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, Sl
 from sentiment.evaluation.performance import measure_performance
 from sentiment.evaluation.slices import SliceCounts, slice_counts
 from sentiment.models.base import TextClassifier
+from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import Metric, resample_cells, resample_rows
 from sentiment.stats.calibration import Calibration, calibration_errors, reliability_bins
 from sentiment.stats.metrics import (
     Counts,
     Floats,
     HardMetrics,
-    Probabilities,
     brier_by_row,
     count_cells,
     hard_metrics,

@@ -1,10 +1,7 @@
-"""`Evaluation`: everything known about one classifier on one data set, and its page."""
-
-from functools import cached_property
+"""`Evaluation`: everything known about one classifier on one data set."""
 
 from sentiment.evaluation.performance import Performance
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
 from sentiment.stats.calibration import Calibration
@@ -92,87 +89,3 @@ class Evaluation(Report):
             "Brier score": self.calibration.brier,
             "log loss": self.calibration.log_loss,
         }
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """The confusion matrix, the reliability curve and, when slices have enough rows, macro-F1 by slice."""
-        from sentiment.evaluation import plots
-
-        pictures = {
-            "confusion": plots.confusion_matrix(self.confusion, self.labels),
-            "reliability": plots.reliability(self.calibration),
-        }
-        if judged := [part for part in self.slices if part.enough_rows]:
-            pictures["slices"] = plots.slices(judged, self.macro_f1)
-        return pictures
-
-    def to_html(self) -> str:
-        """Headline numbers, pictures, then the details."""
-        speed = self.performance
-        rows = f"{self.rows:,} rows"
-        intervals = f"Intervals are 95%, from {self.resamples:,} bootstrap resamples."
-        return html.page(
-            f"Evaluation of {self.name}",
-            html.paragraph(f"A {self.kind} classifier on {rows} (data {self.data_digest[:12]}). {intervals}"),
-            html.table(["metric", "value", "95% interval"], [_metric_row(*item) for item in self.headline().items()]),
-            html.section(
-                "Pictures", *(html.figure(png, f"{stem} of {self.name}") for stem, png in self.figures.items())
-            ),
-            html.section(
-                "By label",
-                html.table(
-                    ["label", "rows", "precision", "recall", "F1"],
-                    [(c.label, c.support, *_metrics(c.precision, c.recall, c.f1)) for c in self.classes],
-                ),
-            ),
-            html.section("By slice", self._slice_table()),
-            html.section(
-                "Cost",
-                html.table(
-                    ["one text, median", "one text, 95th percentile", "in a batch", "model folder"],
-                    [
-                        (
-                            f"{speed.latency_p50_ms:.2f} ms",
-                            f"{speed.latency_p95_ms:.2f} ms",
-                            f"{speed.texts_per_second:,.0f} texts/s",
-                            f"{speed.size_bytes / 1e6:.3g} MB",
-                        )
-                    ],
-                ),
-            ),
-            html.section("Most confident mistakes", self._mistake_table()),
-        )
-
-    def _slice_table(self) -> str:
-        if not self.slices:
-            return html.paragraph("The data has no slices.")
-        return html.table(
-            ["slice", "rows", "accuracy", "macro-F1", ""],
-            [
-                (
-                    part.title,
-                    part.rows,
-                    *_metrics(part.accuracy, part.macro_f1),
-                    "" if part.enough_rows else html.badge("too few rows", None),
-                )
-                for part in self.slices
-            ],
-        )
-
-    def _mistake_table(self) -> str:
-        if not self.mistakes:
-            return html.paragraph("None were kept.")
-        return html.table(
-            ["id", "text", "label", "predicted", "confidence"],
-            [(m.id, m.text, m.label, m.predicted, m.confidence) for m in self.mistakes],
-        )
-
-
-def _metrics(*metrics: Metric | None) -> list[str | None]:
-    return [None if metric is None else str(metric) for metric in metrics]
-
-
-def _metric_row(name: str, metric: Metric | float | None) -> tuple[str, float | str | None, str | None]:
-    if isinstance(metric, Metric):
-        return name, f"{metric.value:.3f}", f"{metric.low:.3f} – {metric.high:.3f}"
-    return name, None if metric is None else f"{metric:.3f}", None

@@ -1,7 +1,6 @@
 """The promotion gate: may this candidate become the champion? Missing evidence means no."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Literal
 
 from sentiment.config.evaluation import GateConfig
@@ -9,7 +8,6 @@ from sentiment.data.reviews import FEEDBACK_SOURCE
 from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
 
@@ -77,32 +75,6 @@ class GateDecision(Report):
         if self.comparison is None:
             return f"Promoted: {candidate.name} by the floors alone, as there is no champion yet ({against})."
         return f"Promoted: {candidate.name} over {self.comparison.champion} ({against})."
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """Macro-F1 of candidate, champion and baselines."""
-        from sentiment.evaluation import plots
-
-        return {"contenders": plots.contenders(self.contenders, self.config.register_threshold)}
-
-    def to_html(self) -> str:
-        """The verdict, the checks, the contenders, then the paired comparison."""
-        verdict = html.badge(self.outcome, None if self.outcome == "unchanged" else self.approved)
-        pictures = [html.figure(png, stem) for stem, png in self.figures.items()]
-        return html.page(
-            "Promotion gate",
-            verdict,
-            html.paragraph(self.summary),
-            html.section(
-                "Checks",
-                html.table(
-                    ["check", "", "reason"],
-                    [(c.name, html.badge("passed" if c.passed else "failed", c.passed), c.reason) for c in self.checks],
-                ),
-            ),
-            html.section("Contenders", *pictures, _contender_table(self.contenders)),
-            *([html.section("Against the champion", *self.comparison.sections())] if self.comparison else []),
-        )
 
 
 def decide(
@@ -322,23 +294,4 @@ def _contender(role: Literal["candidate", "champion", "baseline"], evaluation: E
         ece=evaluation.calibration.ece,
         latency_p50_ms=evaluation.performance.latency_p50_ms,
         size_bytes=evaluation.performance.size_bytes,
-    )
-
-
-def _contender_table(contenders: Sequence[Contender]) -> str:
-    return html.table(
-        ["role", "model", "macro-F1", "accuracy", "ROC AUC", "ECE", "one text", "model folder"],
-        [
-            (
-                c.role,
-                c.name,
-                str(c.macro_f1),
-                str(c.accuracy),
-                None if c.auc is None else str(c.auc),
-                f"{c.ece:.3f}",
-                f"{c.latency_p50_ms:.2f} ms",
-                f"{c.size_bytes / 1e6:.3g} MB",
-            )
-            for c in contenders
-        ],
     )

@@ -11,9 +11,9 @@ from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.models.base import TextClassifier
-from sentiment.models.folder import classifier_digest, load_classifier
+from sentiment.models.folder import load_classifier, saved_folder
 from sentiment.registry import Registry
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 
 
 def judge(
@@ -34,7 +34,7 @@ def judge(
     compared, and the gate refuses for want of evidence. Raises SentimentError when the champion cannot be fetched or
     does not verify: a decision without it would be a guess.
     """
-    digest = classifier_digest(candidate)
+    digest = saved_folder(candidate).digest
     champion = registry.champion()
     if champion is None or champion.digest == digest:
         return decide(

@@ -1,15 +1,14 @@
 """What a classifier costs: time for one text, texts a second, bytes on disk."""
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.frozen import Frozen
 from sentiment.models.base import TextClassifier
+from sentiment.models.folder import saved_folder
 
 WARM_UP_CALLS = 3
 
@@ -26,7 +25,7 @@ class Performance(Frozen):
 def measure_performance(
     classifier: TextClassifier, texts: Sequence[str], config: EvaluationConfig, rng: np.random.Generator
 ) -> Performance:
-    """Time single texts and one batch, both drawn from `texts`, and save the model once to weigh it."""
+    """Time single texts and one batch, both drawn from `texts`, and weigh the model folder."""
     singles = _draw(texts, config.latency_rows, rng)
     for text in singles[:WARM_UP_CALLS]:
         classifier.predict_proba([text])
@@ -36,7 +35,7 @@ def measure_performance(
         latency_p50_ms=float(np.percentile(latencies, 50)),
         latency_p95_ms=float(np.percentile(latencies, 95)),
         texts_per_second=len(batch) / _seconds(classifier, batch),
-        size_bytes=_size(classifier),
+        size_bytes=saved_folder(classifier).size,
     )
 
 
@@ -49,9 +48,3 @@ def _seconds(classifier: TextClassifier, texts: list[str]) -> float:
     start = time.perf_counter()
     classifier.predict_proba(texts)
     return time.perf_counter() - start
-
-
-def _size(classifier: TextClassifier) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        classifier.save(Path(folder))
-        return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

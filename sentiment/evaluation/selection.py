@@ -1,12 +1,10 @@
 """Choose one of the candidates on the validation split, so that the test split is touched once."""
 
 from collections.abc import Sequence
-from functools import cached_property
 
 from sentiment.errors import DataError
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
 
@@ -36,36 +34,6 @@ class Selection(Report):
         """The choice in one line."""
         best = self.candidates[0]
         return f"{self.winner} of {len(self.candidates)}, with a validation macro-F1 of {best.macro_f1}."
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """Macro-F1 of the candidates."""
-        from sentiment.evaluation import plots
-
-        return {"candidates": plots.choices(self.candidates)}
-
-    def to_html(self) -> str:
-        """The winner, the picture, then the table."""
-        return html.page(
-            "Choice among the candidates",
-            html.paragraph(f"Chosen on {self.rows:,} validation rows: {self.summary}"),
-            *(html.figure(png, stem) for stem, png in self.figures.items()),
-            html.table(
-                ["model", "macro-F1", "accuracy", "ECE", "in a batch", "model folder", ""],
-                [
-                    (
-                        c.name,
-                        str(c.macro_f1),
-                        str(c.accuracy),
-                        f"{c.ece:.3f}",
-                        f"{c.texts_per_second:,.0f} texts/s",
-                        f"{c.size_bytes / 1e6:.3g} MB",
-                        html.badge("chosen", ok=True) if c.name == self.winner else "",
-                    )
-                    for c in self.candidates
-                ],
-            ),
-        )
 
 
 def select(validation: Sequence[Evaluation]) -> Selection:

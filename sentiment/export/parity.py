@@ -1,8 +1,6 @@
 """The parity gate: a format is served only when it answers as the classifier it was made from."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -13,14 +11,9 @@ from sentiment.evaluation.compare import compare
 from sentiment.evaluation.evaluate import check_probabilities
 from sentiment.evaluation.performance import Performance, measure_performance
 from sentiment.export.report import ORIGINAL, ExportReport, FormatResult, Parity
+from sentiment.kinds import kind_of, load
 from sentiment.models.base import TextClassifier
-from sentiment.stats.metrics import Probabilities
-
-if TYPE_CHECKING:
-    from sentiment.models.transformer import TransformerClassifier
-
-FP32 = "onnx-fp32"
-INT8 = "onnx-int8"
+from sentiment.stats import Probabilities
 
 # The formats of one classifier by name; each is made when it is called for.
 Formats = Mapping[str, Callable[[], TextClassifier]]
@@ -31,9 +24,9 @@ def choose_format(
 ) -> tuple[TextClassifier, ExportReport]:
     """The classifier to serve in place of `classifier`, and why: see `pick_format`.
 
-    Transformers can become `FP32` and `INT8`; any other kind is served as it is.
+    A kind without other formats is served as it is.
     """
-    return pick_format(classifier, _formats(classifier), validation, config, seed=seed)
+    return pick_format(classifier, formats_of(classifier), validation, config, seed=seed)
 
 
 def pick_format(
@@ -89,13 +82,11 @@ def pick_format(
     return candidates[served], report
 
 
-def _formats(classifier: TextClassifier) -> Formats:
-    if classifier.kind != "transformer":
-        return {}
-    from sentiment.export.formats import to_int8, to_onnx
-
-    graph = cache(lambda: to_onnx(cast("TransformerClassifier", classifier)))
-    return {FP32: graph, INT8: lambda: to_int8(graph())}
+def formats_of(classifier: TextClassifier) -> Formats:
+    """The formats that its kind knows besides its own."""
+    address = kind_of(classifier.kind).formats
+    formats: Formats = load(address)(classifier) if address else {}
+    return formats
 
 
 def _draw(reviews: Reviews, rows: int, seed: int) -> Reviews:

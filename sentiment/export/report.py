@@ -3,7 +3,6 @@
 from sentiment.config.export import ExportConfig
 from sentiment.evaluation.performance import Performance
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
 
@@ -74,34 +73,3 @@ class ExportReport(Report):
                 f"label on {served.parity.agreement:.2%} of {self.rows:,} texts, macro-F1 {served.parity.change}."
             )
         return " ".join((sentence, *self.reasons))
-
-    def to_html(self) -> str:
-        """The choice, the table of formats, and what was asked of them."""
-        return html.page(
-            "Export",
-            html.badge(self.served, ok=True),
-            html.paragraph(self.summary),
-            html.table(
-                ["format", "same label", "macro-F1 change", "largest difference", "one text", "in a batch", "size", ""],
-                [self._row(result) for result in self.formats],
-            ),
-            html.paragraph(
-                f"Asked for: the same label on at least {self.config.min_agreement:.2%} of {self.rows:,} validation "
-                f"texts, and a macro-F1 loss of at most {self.config.max_macro_f1_loss:.4f} at the lower end of the "
-                "95% interval. The fastest of those for one text is served."
-            ),
-        )
-
-    def _row(self, result: FormatResult) -> tuple[str | None, ...]:
-        parity, performance = result.parity, result.performance
-        badge = html.badge("served", ok=True) if result.name == self.served else ""
-        return (
-            result.name,
-            f"{parity.agreement:.2%}" if parity else None,
-            parity.change if parity else None,
-            f"{parity.largest_difference:.2g}" if parity else None,
-            f"{performance.latency_p50_ms:.3g} ms",
-            f"{performance.texts_per_second:,.0f} texts/s",
-            f"{performance.size_bytes / 1e6:.3g} MB",
-            html.badge("out", ok=False) if result.failures else badge,
-        )

@@ -126,7 +126,7 @@ def _claim(registry: Registry, owner: str) -> float:
 
 
 def _holder(registry: Registry) -> str | None:
-    tags = registry.client.get_registered_model(registry.model_name).tags
+    tags: dict[str, str] = registry.client.get_registered_model(registry.model_name).tags
     return tags.get(CLAIM)
 
 

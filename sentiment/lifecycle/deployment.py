@@ -13,11 +13,10 @@ from sentiment.config.deploy import SmokeTestConfig
 from sentiment.errors import SentimentError, StackError
 from sentiment.frozen import Frozen
 from sentiment.models.base import TextClassifier
-from sentiment.pages import html
 from sentiment.registry import Registry
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
-from sentiment.store.caller import SMOKE_TEST_KEY
+from sentiment.store.records import SMOKE_TEST_KEY
 
 API_KEY_VARIABLE = "SENTIMENT_API_KEY"
 VALIDATION_ARTIFACT = "validation_artifact"  # the tag of a version with the id of its validation split in ZenML
@@ -58,15 +57,7 @@ class ServedModel(Report):
 
     def served_json(self) -> dict[str, Any]:
         """What lies beside the model folder in the Bento."""
-        return self.model_dump(exclude={"role", "digest", "validation_artifact"})
-
-    def to_html(self) -> str:
-        """The version and its card."""
-        return html.page(
-            f"{self.model_name} version {self.version}, {self.role}",
-            html.paragraph(f"Model digest {self.digest[:12]}, data {self.data_digest[:12]}, commit {self.git_commit}"),
-            html.section("Model card", html.preformatted(self.card)),
-        )
+        return self.model_dump(exclude={"role", "digest", "format", "validation_artifact"})
 
 
 class Answer(Frozen):
@@ -102,27 +93,6 @@ class Deployment(Report):
         after = f", after version {', '.join(self.replaced)}" if self.replaced else ""
         beside = "".join(f"; {each.role} version {each.version} in {self.traffic}" for each in self.models[1:])
         return f"{champion.model_name} version {champion.version} ({kind}) at {self.url}{after}{beside}"
-
-    def to_html(self) -> str:
-        """The summary, then the answers of the smoke test."""
-        return html.page(
-            "Deployment",
-            html.paragraph(self.summary),
-            html.table(
-                ["Bento", "size", "time (UTC)"],
-                [(self.bento, f"{self.bento_bytes / 1e6:.1f} MB", f"{self.time:%Y-%m-%d %H:%M:%S}")],
-            ),
-            html.section(
-                "Smoke test",
-                html.table(
-                    ["text", "label", "confidence", "version", "off the Python API by", "ms"],
-                    [
-                        (a.text, a.label, a.confidence, a.model_version, f"{a.difference:.5f}", f"{a.milliseconds:.1f}")
-                        for a in self.answers
-                    ],
-                ),
-            ),
-        )
 
 
 def version_to_serve(models: Registry, role: Literal["champion", "candidate"], version: int | None) -> ModelVersion:

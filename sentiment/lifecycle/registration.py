@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from sentiment.config.train import TrainConfig
+from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.reviews import Reviews
-from sentiment.data.sources import without_query
+from sentiment.data.sources import shown
 from sentiment.errors import ConfigError
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
@@ -22,9 +22,8 @@ from sentiment.lifecycle.deployment import VALIDATION_ARTIFACT
 from sentiment.lifecycle.lifecycle import Lifecycle
 from sentiment.lifecycle.writing import add_report
 from sentiment.models.base import TextClassifier
-from sentiment.models.folder import folder_digest
+from sentiment.models.folder import saved_folder
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
-from sentiment.pages import html
 from sentiment.registry.records import ModelVersion
 from sentiment.report import Report
 
@@ -41,12 +40,6 @@ class Registration(Report):
     card: str
     summary: str
 
-    def to_html(self) -> str:
-        """The outcome, then the model card as it was registered."""
-        return html.page(
-            "Registration", html.paragraph(self.summary), html.section("Model card", html.preformatted(self.card))
-        )
-
 
 def register_candidate(
     candidate: TextClassifier,
@@ -57,11 +50,13 @@ def register_candidate(
     splits: Mapping[str, Reviews],
     config: TrainConfig,
     metrics: Mapping[str, float],
+    pages: Mapping[str, str],
     lifecycle: Lifecycle,
     run_id: str | None,
     validation_artifact: str | None,
 ) -> Registration:
-    """Register the candidate with its card; if the gate approved, promote it over the champion that the gate saw.
+    """Register the candidate with its card and `pages` (by file name). One that the gate approved is promoted, unless
+    the champion is another by now than the gate saw.
 
     A candidate that is the champion, byte for byte, is not registered again. `validation_artifact` is the id under
     which deploy and score find the validation split.
@@ -70,7 +65,7 @@ def register_candidate(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         candidate.save(folder)
-        digest = folder_digest(folder)
+        digest = saved_folder(candidate).digest
         context = _card_context(
             evaluation, decision, splits, config, digest=digest, normaliser_version=candidate.normaliser.version
         )
@@ -101,10 +96,9 @@ def register_candidate(
                 **({VALIDATION_ARTIFACT: validation_artifact} if validation_artifact else {}),
             },
             reports={
-                "evaluation.html": evaluation.to_html(),
-                "gate.html": decision.to_html(),
+                **pages,
                 REFERENCE_FILE: reference.model_dump_json(),
-                "config.yaml": yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
+                CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },
             run_id=run_id,
         )
@@ -172,7 +166,7 @@ def _card_context(
         name=config.model_name,
         version=digest[:12],
         config=model.model_dump(mode="json"),
-        data=f"{config.dataset.name} ({without_query(config.dataset.path)})",
+        data=f"{config.dataset.name} ({shown(config.dataset.path)})",
         data_digest=_digest_of_all(splits),
         training_digest=splits["train"].digest(),
         bundled_sample=config.dataset.synthetic,

@@ -3,11 +3,8 @@
 import logging
 from typing import Protocol
 
-from sqlalchemy.exc import IntegrityError
-
 from sentiment.registry.records import Change, Event
-from sentiment.retraining.history import journal_of
-from sentiment.store.journal import Entry, Kind
+from sentiment.store.journal import Entry, Kind, journal_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +38,7 @@ class JournalKeeper:
         detail = {"actor": change.actor, "reason": change.reason}
         entry = Entry(KINDS[change.event], change.summary, str(change.version), detail, change.time, change.id)
         with journal_of(self._database_url, change.model_name) as journal:
-            try:
-                journal.record(entry)
-            except IntegrityError:
-                logger.debug("The journal has the change %s already.", change.id)
+            journal.record(entry)
 
 
 def tell(change: Change, observers: tuple[Observer, ...]) -> Change:

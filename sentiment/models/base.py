@@ -5,12 +5,14 @@ normaliser. `classifier.json` names the kind; `manifest.json` lists the SHA-256 
 a folder that does not match it.
 """
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
-from sentiment.stats.metrics import Probabilities
+from sentiment.models.folder import SavedFolder, folder_size, write_identity, write_manifest
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 
@@ -27,6 +29,7 @@ class TextClassifier(ABC):
     """Raw texts in, one probability per label out. The normaliser is part of the model: callers never clean."""
 
     kind: ClassVar[str]
+    saved: SavedFolder | None = None
 
     def __init__(self, labels: Sequence[str], normaliser: TextNormaliser) -> None:
         self.labels = tuple(labels)
@@ -36,9 +39,31 @@ class TextClassifier(ABC):
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities of shape (len(texts), len(labels)), each row summing to 1."""
 
+    def serve_threads(self) -> None:  # noqa: B027  (most kinds need nothing)
+        """Called by a server, which predicts in several threads at once: share the processor with the others."""
+
+    def save(self, folder: Path) -> SavedFolder:
+        """Write the model folder (created if missing, must be empty), with its identity and its manifest.
+
+        A classifier that was loaded copies its folder while that exists: nothing is serialised again.
+        """
+        known = self.saved
+        if known and known.folder and known.folder.is_dir():
+            shutil.copytree(known.folder, folder, dirs_exist_ok=True)
+            return known
+        folder.mkdir(parents=True, exist_ok=True)
+        self.write(folder)
+        write_identity(folder, self)
+        # Not where it is: the folder is the caller's, who may change it.
+        self.saved = SavedFolder(write_manifest(folder), folder_size(folder))
+        return self.saved
+
     @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write the model folder (created if missing, must be empty), ending with `write_manifest`."""
+    def write(self, folder: Path) -> None:
+        """Write what predicting needs besides labels and normaliser into `folder`, no pickle among it.
+
+        Equal classifiers write equal bytes.
+        """
 
     @classmethod
     @abstractmethod

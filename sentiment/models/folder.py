@@ -1,28 +1,34 @@
 """Model folders: writing the identity and the manifest, verifying them, loading the right kind of classifier."""
 
-import hashlib
 import json
 import tempfile
-from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from sentiment.errors import SentimentError
-from sentiment.models.base import TextClassifier
+from sentiment.digests import file_digest
+from sentiment.errors import ConfigError, SentimentError
+from sentiment.kinds import kind_of, load
+from sentiment.stored import require_known_format
 from sentiment.text.normalise import TextNormaliser
+
+if TYPE_CHECKING:
+    from sentiment.models.base import TextClassifier
 
 IDENTITY = "classifier.json"
 MANIFEST = "manifest.json"
-
-# kind -> where its class lives; imported on use, because a transformer's imports cost seconds.
-KINDS = {
-    "linear": "sentiment.models.linear:LinearClassifier",
-    "majority": "sentiment.models.majority:MajorityClassifier",
-    "onnx": "sentiment.models.onnx:OnnxClassifier",
-    "transformer": "sentiment.models.transformer:TransformerClassifier",
-}
+# Of `classifier.json`. It is written there from 2 on: a further key would change the digest of every model.
+FORMAT = 1
 
 
-def write_identity(folder: Path, classifier: TextClassifier) -> None:
+class SavedFolder(NamedTuple):
+    """A model folder that was written, or verified: its digest, its bytes, and where it is to be copied from."""
+
+    digest: str
+    size: int
+    folder: Path | None = None
+
+
+def write_identity(folder: Path, classifier: "TextClassifier") -> None:
     """Write `classifier.json`: kind, labels in class order, and the normaliser's settings."""
     identity = {
         "kind": classifier.kind,
@@ -40,7 +46,7 @@ def read_identity(folder: Path) -> tuple[list[str], TextNormaliser]:
 
 def write_manifest(folder: Path) -> str:
     """Write `manifest.json` over every other file of the folder; returns the folder's digest."""
-    files = {name: _sha256(folder / name) for name in _files(folder)}
+    files = {name: file_digest(folder / name) for name in _files(folder)}
     text = json.dumps({"files": files}, indent=2, sort_keys=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return folder_digest(folder)
@@ -48,15 +54,20 @@ def write_manifest(folder: Path) -> str:
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 of the manifest: one value that stands for every byte of the model."""
-    return _sha256(folder / MANIFEST)
+    return file_digest(folder / MANIFEST)
 
 
-def classifier_digest(classifier: TextClassifier) -> str:
-    """The digest of the folder that saving `classifier` gives."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "model"
-        classifier.save(folder)
-        return folder_digest(folder)
+def folder_size(folder: Path) -> int:
+    """Bytes of all files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def saved_folder(classifier: "TextClassifier") -> SavedFolder:
+    """What saving `classifier` gives. It is written only when no load and no save has told yet."""
+    if classifier.saved is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            return classifier.save(Path(temporary) / "model")
+    return classifier.saved
 
 
 def verify_manifest(folder: Path) -> str:
@@ -67,7 +78,7 @@ def verify_manifest(folder: Path) -> str:
     if not (folder / MANIFEST).is_file():
         raise SentimentError(f"{folder} is not a model folder: it has no {MANIFEST}.")
     expected: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    actual = {name: _sha256(folder / name) for name in _files(folder)}
+    actual = {name: file_digest(folder / name) for name in _files(folder)}
     altered = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
     if altered:
         raise SentimentError(
@@ -77,22 +88,23 @@ def verify_manifest(folder: Path) -> str:
     return folder_digest(folder)
 
 
-def load_classifier(folder: Path) -> TextClassifier:
+def load_classifier(folder: Path) -> "TextClassifier":
     """Verify a model folder and load the classifier it holds."""
-    verify_manifest(folder)
-    kind = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))["kind"]
-    if kind not in KINDS:
-        raise SentimentError(f"{folder} holds a classifier of the unknown kind {kind!r}.")
-    module, _, name = KINDS[kind].partition(":")
-    loader: type[TextClassifier] = getattr(import_module(module), name)
-    return loader.load(folder)
+    digest = verify_manifest(folder)
+    identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    require_known_format(identity, FORMAT, f"The model in {folder}")
+    kind = identity["kind"]
+    try:
+        cls: type[TextClassifier] = load(kind_of(kind).classifier)
+    except ConfigError as error:
+        raise SentimentError(
+            f"{folder} holds a classifier of the unknown kind {kind!r}: {error.cause}", error.fix
+        ) from error
+    classifier = cls.load(folder)
+    classifier.saved = SavedFolder(digest, folder_size(folder), folder.absolute())
+    return classifier
 
 
 def _files(folder: Path) -> list[str]:
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(name for name in paths if name != MANIFEST)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

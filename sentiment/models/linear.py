@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from sentiment.models.base import TextClassifier
-from sentiment.models.folder import read_identity, write_identity, write_manifest
+from sentiment.models.folder import read_identity
 from sentiment.models.ngrams import NGramCounts, count_ngrams, ngrams
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 BATCH_TEXTS = 8_192
@@ -112,10 +112,8 @@ class LinearClassifier(TextClassifier):
         sums = np.add.reduceat(characters[:-1], np.cumsum(spans) - spans)
         return list(zip(words, sums.tolist(), strict=True))
 
-    def save(self, folder: Path) -> None:
-        """Write the identity, `linear.json` and `linear.safetensors`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_identity(folder, self)
+    def write(self, folder: Path) -> None:
+        """Write `linear.json` and `linear.safetensors`."""
         (folder / PARAMETERS).write_text(json.dumps({"max_ngram": self.tfidf.max_ngram}) + "\n", encoding="utf-8")
         arrays = {
             "hashes": self.tfidf.hashes,
@@ -124,7 +122,6 @@ class LinearClassifier(TextClassifier):
             "intercepts": self.intercepts,
         }
         save_file(arrays, folder / WEIGHTS)
-        write_manifest(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from sentiment.models.base import TextClassifier
-from sentiment.models.folder import read_identity, write_identity, write_manifest
-from sentiment.stats.metrics import Probabilities
+from sentiment.models.folder import read_identity
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 PRIORS = "priors.json"
@@ -28,12 +28,9 @@ class MajorityClassifier(TextClassifier):
         """The priors, once per text."""
         return np.tile(np.array(self.priors, dtype=np.float32), (len(texts), 1))
 
-    def save(self, folder: Path) -> None:
-        """Write the identity and `priors.json`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_identity(folder, self)
+    def write(self, folder: Path) -> None:
+        """Write `priors.json`."""
         (folder / PRIORS).write_text(json.dumps(self.priors) + "\n", encoding="utf-8")
-        write_manifest(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

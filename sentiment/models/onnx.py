@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from sentiment.errors import SentimentError
 from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
-from sentiment.models.folder import read_identity, write_identity, write_manifest
-from sentiment.stats.metrics import Probabilities
+from sentiment.models.folder import read_identity
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 MODEL = "model.onnx"
@@ -88,13 +88,14 @@ class OnnxClassifier(TextClassifier):
                 probabilities[[start + index for index in indices]] = self._run([rows[index] for index in indices])
         return probabilities
 
-    def save(self, folder: Path) -> None:
-        """Write the identity, `model.onnx` and `tokenizer.json`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_identity(folder, self)
+    def serve_threads(self) -> None:
+        """A batch on several cores costs more in all than several batches on one each."""
+        self.threads = 1
+
+    def write(self, folder: Path) -> None:
+        """Write `model.onnx` and `tokenizer.json`."""
         (folder / MODEL).write_bytes(self.model)
         self.tokenizer.save(str(folder / TOKENIZER))
-        write_manifest(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

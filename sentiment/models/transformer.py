@@ -1,5 +1,6 @@
 """The transformer classifier: any encoder with a classification head that the transformers library can load."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +14,16 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from sentiment.models.base import TextClassifier
 from sentiment.models.batches import batches_by_length
-from sentiment.models.folder import read_identity, write_identity, write_manifest
+from sentiment.models.folder import read_identity
 from sentiment.models.tokenised import TokenisedTexts, pad
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 # Padded tokens of one forward pass: enough to keep a GPU busy, little enough for a processor's memory.
 BATCH_TOKENS = 8_192
+# What loading and calling a tokenizer leave in its settings: with them, a loaded model would not save as it was. Which
+# side is cut is in tokenizer.json, too.
+LEFT_BY_LOADING = {"is_local", "local_files_only", "max_length", "stride", "truncation_side", "truncation_strategy"}
 
 
 class TransformerClassifier(TextClassifier):
@@ -43,14 +47,15 @@ class TransformerClassifier(TextClassifier):
             probabilities[indices] = logits.float().softmax(dim=-1).cpu().numpy()
         return probabilities
 
-    def save(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Write weights (safetensors), `config.json` and the tokenizer's files as the Hub lays them out."""
-        folder.mkdir(parents=True, exist_ok=True)
         with quiet():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        write_identity(folder, self)
-        write_manifest(folder)
+        settings_file = folder / "tokenizer_config.json"
+        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        kept = {key: value for key, value in settings.items() if key not in LEFT_BY_LOADING}
+        settings_file.write_text(json.dumps(kept, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:

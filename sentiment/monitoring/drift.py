@@ -5,7 +5,6 @@ must reach its threshold, and must also be larger than what chance alone does to
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,9 +19,8 @@ from sentiment.monitoring.data_quality import DataQuality, data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
 from sentiment.monitoring.distribution import Distribution
 from sentiment.monitoring.domain import Term, separate
-from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, distances
+from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, EvidentlyReport, distances
 from sentiment.monitoring.reference import Reference
-from sentiment.pages import html
 from sentiment.report import Report
 
 Status = Literal["drift", "no_drift", "not_enough_data"]
@@ -48,7 +46,6 @@ FEWEST_VALUES = 20
 # its distance is the difference of two shares, and chance exceeds 3.1 in about one window in 300.
 CHANCE = {WASSERSTEIN: 4.0, TRAIT: 3.1, JENSEN_SHANNON: 1.6, AUC: 1.7}
 AUC_OF_GUESSING = 0.5
-PICTURES = 8
 
 
 class DriftTest(Frozen):
@@ -83,7 +80,8 @@ class DriftReport(Report):
     """The verdict on one window and the tests behind it.
 
     `rows`: of the window, of which `texts` are distinct and compared with the `reference_rows`. `model_version`: of the
-    newest row. `terms`: what is typical of the window, masked. `evidently`: Evidently's own report.
+    newest row. `terms`: what is typical of the window, masked. `evidently` is read from reports stored before 0.2, and
+    not written: `EvidentlyReport` holds it now.
     """
 
     status: Status
@@ -97,7 +95,7 @@ class DriftReport(Report):
     model_version: str | None
     data: DataQuality
     terms: tuple[Term, ...] = ()
-    evidently: dict[str, JsonValue] = Field(default_factory=dict)
+    evidently: dict[str, JsonValue] = Field(default={}, exclude=True, repr=False)
 
     @property
     def drifted(self) -> tuple[DriftTest, ...]:
@@ -120,78 +118,13 @@ class DriftReport(Report):
             f"the reference, and {self.min_rows:,} are needed on both sides."
         )
 
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """All effects against their thresholds, and both distributions of what drifted."""
-        from sentiment.monitoring import drift_plots
 
-        if not self.tests:
-            return {}
-        return {
-            "effects": drift_plots.effects(self.tests),
-            **{
-                test.name: drift_plots.distribution(test.title, test.distribution)
-                for test in self.drifted[:PICTURES]
-                if test.distribution
-            },
-        }
-
-    def to_html(self) -> str:
-        """The verdict, the tests, the pictures, what is typical of the window, and the state of its data."""
-        ok = {"drift": False, "no_drift": True, "not_enough_data": None}[self.status]
-        period = f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC" if self.since and self.until else "–"
-        return html.page(
-            "Drift",
-            html.badge(self.status.replace("_", " "), ok),
-            html.paragraph(self.summary),
-            html.table(
-                ["window", "rows", "distinct texts", "reference", "model version"],
-                [(period, self.rows, self.texts, self.reference_rows, self.model_version)],
-            ),
-            html.section("Tests", self._test_table()),
-            *(html.figure(png, stem) for stem, png in self.figures.items()),
-            html.section("What tells the texts apart", *self._terms()),
-            html.section("Data", self._data_table()),
-        )
-
-    def _test_table(self) -> str:
-        return html.table(
-            ["", "what", "effect", "drift from", "method", "window", "reference", ""],
-            [
-                (
-                    html.badge("drift", False) if test.drifted else "",
-                    test.title,
-                    f"{test.effect:.3f}",
-                    f"{test.threshold:.3f}",
-                    test.method,
-                    test.rows,
-                    test.reference_rows,
-                    test.detail,
-                )
-                for test in sorted(self.tests, key=lambda test: -test.excess)
-            ],
-        )
-
-    def _terms(self) -> Iterator[str]:
-        if not self.terms:
-            yield html.paragraph("Nothing was compared.")
-            return
-        yield html.paragraph("Character n-grams that tell the window from the reference best, and who has them.")
-        yield html.table(
-            ["n-gram", "reference", "window"],
-            [(term.text, f"{term.reference:.1%}", f"{term.window:.1%}") for term in self.terms],
-        )
-
-    def _data_table(self) -> str:
-        data = self.data
-        return html.table(
-            ["rows", "empty", "repeated", "with odd characters", f"over {MOST_CHARACTERS:,} characters"],
-            [(data.rows, data.empty, data.repeated, data.odd, data.too_long)],
-        )
-
-
-def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig, *, seed: int) -> DriftReport:
+def detect_drift(
+    reference: Reference, window: pl.DataFrame, config: DriftConfig, *, seed: int
+) -> tuple[DriftReport, EvidentlyReport]:
     """Compare the newest rows of `window` (time, model_version, text, label, confidence) with the reference.
+
+    The verdict is ours; the second report is Evidently's of the same distances, empty when there are too few texts.
 
     Texts that are the same after normalisation count once, as in the reference: what a flood of one text does is said
     by the share of repeated texts. Too few distinct texts on either side are "not_enough_data", never "no_drift";
@@ -204,14 +137,14 @@ def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig
     compared = cleaned.filter(pl.col("cleaned") != "").filter(pl.col("cleaned").is_first_distinct())
     tests = _data_tests(data, config) if data.rows else ()
     terms: tuple[Term, ...] = ()
-    evidently: dict[str, JsonValue] = {}
+    evidently = EvidentlyReport()
     enough = min(compared.height, len(reference.texts)) >= config.min_rows
     if enough:
         column_tests, evidently = _column_tests(reference, compared, config)
         domain_test, terms = _domain_test(reference, compared["cleaned"], config, seed)
         tests = (*column_tests, domain_test, *tests)
     newest = rows.tail(1)["model_version"].to_list()
-    return DriftReport(
+    report = DriftReport(
         status="drift" if any(test.drifted for test in tests) else "no_drift" if enough else "not_enough_data",
         tests=tests,
         rows=rows.height,
@@ -223,8 +156,8 @@ def detect_drift(reference: Reference, window: pl.DataFrame, config: DriftConfig
         model_version=newest[0] if newest else None,
         data=data,
         terms=terms,
-        evidently=evidently,
     )
+    return report, evidently
 
 
 def chance(method: Method, rows: int, reference_rows: int) -> float:
@@ -235,7 +168,7 @@ def chance(method: Method, rows: int, reference_rows: int) -> float:
 
 def _column_tests(
     reference: Reference, compared: pl.DataFrame, config: DriftConfig
-) -> tuple[list[DriftTest], dict[str, JsonValue]]:
+) -> tuple[list[DriftTest], EvidentlyReport]:
     before, now = (
         frame.select("label", "confidence").hstack(describe(frame["text"], reference.vocabulary))
         for frame in (reference.frame(), compared)
@@ -252,7 +185,8 @@ def _column_tests(
         _Column("confidence", "confidence", WASSERSTEIN, config.confidence_distance, SMALLEST_DEVIATION),
     ]
     columns = [each for each in columns if min(before[each.name].count(), now[each.name].count()) >= FEWEST_VALUES]
-    effects, evidently = distances(before, now, [each.comparison() for each in columns])
+    comparisons = [each.comparison(before[each.name], now[each.name]) for each in columns]
+    effects, evidently = distances(before, now, comparisons)
     return [each.test(before[each.name], now[each.name], effects[each.name]) for each in columns], evidently
 
 
@@ -266,9 +200,13 @@ class _Column:
     threshold: float
     spread: float = SMALLEST_DEVIATION
 
-    def comparison(self) -> Comparison:
+    def least(self, before: pl.Series, now: pl.Series) -> float:
+        """The effect from which it says drift."""
+        return max(self.threshold, chance(self.method, now.count(), before.count()))
+
+    def comparison(self, before: pl.Series, now: pl.Series) -> Comparison:
         method = "jensenshannon" if self.method == JENSEN_SHANNON else "wasserstein"
-        return Comparison(self.name, method, self.threshold, self.spread)  # type: ignore[arg-type]
+        return Comparison(self.name, method, self.least(before, now), self.spread)  # type: ignore[arg-type]
 
     def test(self, before: pl.Series, now: pl.Series, effect: float) -> DriftTest:
         numbers = self.method != JENSEN_SHANNON
@@ -278,7 +216,7 @@ class _Column:
             name=self.name,
             title=self.title,
             effect=effect,
-            threshold=max(self.threshold, chance(self.method, now.count(), before.count())),
+            threshold=self.least(before, now),
             method=self.method,
             rows=now.count(),
             reference_rows=before.count(),

@@ -20,7 +20,6 @@ import polars as pl
 from sentiment.config.quality import QualityConfig
 from sentiment.frozen import Frozen
 from sentiment.monitoring.reference import Reference
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
 from sentiment.stats.metrics import count_cells, hard_metrics
@@ -121,80 +120,6 @@ class QualityReport(Report):
             f"they cover less than {self.min_coverage:.0%} of their day's rows, "
             "and people correct more often than they confirm."
         )
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """Accuracy by day beside the estimate, when there is a day to draw."""
-        from sentiment.monitoring.quality_plots import quality_by_day
-
-        days = [day for day in self.days if self.model_version in {None, day.model_version}]
-        return {"quality": quality_by_day(days, self.reference_accuracy, self.max_accuracy_loss)} if days else {}
-
-    def to_html(self) -> str:
-        """The verdict, how far the labels can be trusted, the days."""
-        ok = {"ok": True, "drop": False, "not_enough_data": None}[self.status]
-        return html.page(
-            f"Quality of version {self.model_version}" if self.model_version else "Quality",
-            html.badge(self.status.replace("_", " "), ok),
-            html.paragraph(self.summary),
-            html.table(
-                ["", "now", "95% interval", "in the test"],
-                [
-                    _compared("accuracy", self.accuracy, self.reference_accuracy),
-                    _compared("macro-F1", self.macro_f1, self.reference_macro_f1),
-                    ("accuracy expected from the confidence", self.estimate, None, self.reference_accuracy),
-                ],
-            ),
-            *(html.figure(png, "accuracy by day") for png in self.figures.values()),
-            html.section("How far the labels can be trusted", *self._trust()),
-            html.section("By day and model version", html.paragraph(_READING), self._day_table()),
-        )
-
-    def _trust(self) -> Iterator[str]:
-        yield html.table(
-            ["rows", "with a label", "confirmed", "corrected", "coverage"],
-            [(self.rows, self.labels, self.confirmed, self.corrected, f"{self.coverage:.1%}")],
-        )
-        yield html.paragraph(
-            f"A day's labels count for the verdict when they cover {self.min_coverage:.0%} of its rows"
-            + (f", or come from {', '.join(self.random_sources)}" if self.random_sources else "")
-            + ". People who answer by themselves correct more often than they confirm: from their labels alone the "
-            "model looks worse than it is."
-        )
-        if self.estimate_error is not None:
-            yield html.paragraph(f"The estimate is off by {self.estimate_error:+.3f} on the labels that count.")
-
-    def _day_table(self) -> str:
-        return html.table(
-            _DAY_HEADERS,
-            [
-                (
-                    day.day.isoformat(),
-                    day.model_version,
-                    day.rows,
-                    day.labels,
-                    f"{day.coverage:.0%}",
-                    day.counted,
-                    day.confirmed,
-                    day.corrected,
-                    None if day.accuracy is None else str(day.accuracy),
-                    None if day.macro_f1 is None else str(day.macro_f1),
-                    day.estimate,
-                    None if day.estimate_error is None else f"{day.estimate_error:+.3f}",
-                )
-                for day in self.days
-            ],
-        )
-
-
-_DAY_HEADERS = (
-    *("day", "version", "rows", "labels", "coverage", "that count", "confirmed", "corrected"),
-    *("accuracy", "macro-F1", "estimate", "its error"),
-)
-_READING = (
-    "Accuracy and macro-F1 are of the rows that have a label by now, with 95% intervals; the estimate is of all rows. "
-    "Its error is estimate minus accuracy, both on the labelled rows."
-)
 
 
 def measure_quality(
@@ -335,9 +260,3 @@ def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], resamples: int, rng: 
     confusion = count_cells((len(labels), len(labels)), truth, predicted)
     samples = hard_metrics(resample_cells(confusion, resamples, rng)).macro_f1
     return Metric.from_samples(hard_metrics(confusion).macro_f1, samples)
-
-
-def _compared(name: str, metric: Metric | None, reference: float) -> tuple[object, ...]:
-    if metric is None:
-        return name, None, None, reference
-    return name, metric.value, f"{metric.low:.3f} to {metric.high:.3f}", reference

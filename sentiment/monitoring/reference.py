@@ -13,8 +13,7 @@ from sentiment.config.drift import ReferenceConfig
 from sentiment.data.reviews import Splits
 from sentiment.errors import DataError
 from sentiment.models.base import TextClassifier
-from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Vocabulary, describe
-from sentiment.pages import html
+from sentiment.monitoring.descriptors import MOST_CHARACTERS, Vocabulary
 from sentiment.report import Report
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask_series
@@ -99,31 +98,6 @@ class Reference(Report):
     def summary(self) -> str:
         """The profile in one sentence."""
         return f"{len(self.texts):,} held-out reviews, accuracy {self.accuracy:.3f} and macro-F1 {self.macro_f1:.3f}."
-
-    def to_html(self) -> str:
-        """Counts and means, no texts."""
-        frame = self.frame()
-        described = describe(frame["text"], self.vocabulary)
-        shares = frame.group_by("label").agg(rows=pl.len(), confidence=pl.col("confidence").mean()).sort("label")
-        languages = described["language"].value_counts().sort("language")
-        return html.page(
-            "Reference for monitoring",
-            html.paragraph(self.summary),
-            html.paragraph("Monitoring compares new texts and the model's answers with these."),
-            html.section("Predicted labels", html.table(["label", "rows", "mean confidence"], shares.rows())),
-            html.section("Languages, by their letters", html.table(["language", "rows"], languages.rows())),
-            html.section(
-                "Texts",
-                html.table(
-                    ["", "mean", "standard deviation", "share of texts above 0"],
-                    [
-                        (each.title, column.mean(), column.std(), (column > 0).mean())
-                        for each in DESCRIPTORS
-                        for column in [described[each.name]]
-                    ],
-                ),
-            ),
-        )
 
 
 def as_read(cleaned: Splits, raw: Splits) -> Splits:

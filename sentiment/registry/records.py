@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from sentiment.frozen import Frozen
+from sentiment.stored import Stored
 
 Status = Literal["champion", "candidate", "archived", "none"]
 Gate = Literal["approved", "refused"]
@@ -18,7 +19,7 @@ HISTORY: tuple[Event, ...] = ("promoted", "rolled_back", "archived")
 MAX_TEXT = 1000
 
 
-class Change(Frozen):
+class Change(Stored):
     """One change of a model, as the registry keeps it: what is to be, written before anything else is done.
 
     `version` became champion in the place of `from_version`, was archived, deployed or registered. `evidence` is what
@@ -27,7 +28,6 @@ class Change(Frozen):
     that do not know of the change yet, `owner` the process that is at it. Version 0.1 kept neither id nor model name.
     """
 
-    format: int = 1
     id: str = ""
     model_name: str
     time: datetime

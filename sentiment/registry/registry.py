@@ -184,7 +184,8 @@ class Registry:
         )
 
     def _change(self, stored: str, **known: int) -> Change:
-        return Change.model_validate({"model_name": self.model_name, **known, **json.loads(stored)})
+        told = {"model_name": self.model_name, **known, **json.loads(stored)}
+        return Change.read(json.dumps(told), f"A change of {self.model_name} in the registry")
 
 
 def place_of(digest: str) -> str:

@@ -57,9 +57,14 @@ def connect(tracking_uri: str) -> "MlflowClient":
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
+def is_server(tracking_uri: str) -> bool:
+    """Whether this is a server over HTTP; anything else is on this machine."""
+    return tracking_uri.startswith(("http://", "https://"))
+
+
 def require_answer(tracking_uri: str, seconds: float = 5) -> None:
     """Raise StackError unless the HTTP server at `tracking_uri` (anything else passes) answers, whatever it answers."""
-    if not tracking_uri.startswith(("http://", "https://")):
+    if not is_server(tracking_uri):
         return
     address = without_credentials(tracking_uri)
     try:

@@ -4,11 +4,13 @@ from datetime import datetime
 
 import polars as pl
 
-from sentiment.config.retrain import RetrainConfig
+from sentiment.config.retrain import FeedbackConfig, RetrainConfig
+from sentiment.config.train import TrainConfig
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, Verdict, decide_retraining, force_retraining
 from sentiment.retraining.feedback import check_feedback
-from sentiment.retraining.history import current_pause, decisions, journal_of, labels_used_until, record_decision
+from sentiment.retraining.history import current_pause, decisions, labels_used_until, record_decision
 from sentiment.store.feedback import read_feedback
+from sentiment.store.journal import journal_of
 
 
 def assess(
@@ -16,18 +18,19 @@ def assess(
     quality: Verdict | None,
     config: RetrainConfig,
     *,
+    training: TrainConfig,
     database_url: str,
     model_version: str | None,
     now: datetime,
 ) -> RetrainDecision:
-    """Decide whether to retrain, and keep the decision in the journal.
+    """Decide whether to retrain with `training`, and keep the decision in the journal.
 
     Raises StackError when the prediction database cannot be used.
     """
-    frame = read_feedback(database_url, max_rows=config.feedback.max_rows)
+    frame = read_feedback(database_url, config.model_name, max_rows=config.feedback.max_rows)
     with journal_of(database_url, config.model_name) as journal:
         history = decisions(journal, now)
-        labels = count_labels(frame, config, since=labels_used_until(history))
+        labels = count_labels(frame, config.feedback, training, since=labels_used_until(history))
         paused = current_pause(journal) is not None
         decision = decide_retraining(drift, quality, labels, config.policy, history, paused=paused, now=now)
         record_decision(journal, decision, model_version)
@@ -46,11 +49,12 @@ def assess_by_hand(config: RetrainConfig, *, actor: str, database_url: str, now:
     return decision
 
 
-def count_labels(frame: pl.DataFrame, config: RetrainConfig, *, since: datetime | None) -> LabelCounts:
+def count_labels(
+    frame: pl.DataFrame, config: FeedbackConfig, training: TrainConfig, *, since: datetime | None
+) -> LabelCounts:
     """How many labels of `frame` pass the checks, and how many of these came after `since`."""
-    train = config.train
     accepted, report = check_feedback(
-        frame, config.feedback, labels=train.dataset.labels, normaliser=train.normaliser, split=train.split
+        frame, config, labels=training.dataset.labels, normaliser=training.normaliser, split=training.split
     )
     new = len(accepted) if since is None else accepted.filter(pl.col("time") > since).height
     return LabelCounts(total=report.accepted, new=new, quarantined=report.rows - report.accepted, since=since)

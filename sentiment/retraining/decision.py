@@ -9,7 +9,6 @@ from typing import Final, Literal, Protocol, get_args
 from pydantic import Field
 
 from sentiment.config.retrain import RetrainPolicy, Trigger
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.store.journal import Entry
 
@@ -57,19 +56,6 @@ class RetrainDecision(Report):
     trigger: Trigger | None
     summary: str
     evidence: dict[str, str | int | float | bool | None]
-
-    def to_html(self) -> str:
-        """The verdict, then the figures behind it."""
-        return html.page(
-            "Retraining",
-            html.badge("retrain" if self.retrain else "no retraining", True if self.retrain else None),
-            html.paragraph(self.summary),
-            html.table(
-                ["reason", "asked for by", "time (UTC)"],
-                [(self.reason, self.trigger, f"{self.time:%Y-%m-%d %H:%M:%S}")],
-            ),
-            html.section("Evidence", html.table(["figure", "value"], self.evidence.items())),
-        )
 
 
 def decide_retraining(

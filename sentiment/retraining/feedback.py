@@ -15,7 +15,6 @@ from sentiment.data.read import detect_language
 from sentiment.data.reviews import FEEDBACK_SOURCE, SPLITS, Splits
 from sentiment.data.split import by_hash
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask, mask_series
@@ -83,40 +82,6 @@ class FeedbackReport(Report):
         """The counts in one line."""
         reasons = ", ".join(f"{rows:,} {reason.replace('_', ' ')}" for reason, rows in self.quarantined.items())
         return f"{self.accepted:,} of {self.rows:,} labels accepted; quarantined: {reasons or 'none'}"
-
-    def to_html(self) -> str:
-        """The counts, then callers and examples."""
-        return html.page(
-            "Feedback",
-            html.paragraph(f"{self.summary}. {self.corrected:,} of the accepted labels correct the prediction."),
-            html.table(["first label (UTC)", "last label (UTC)"], [(self.since, self.until)]),
-            html.section(
-                "Accepted",
-                html.table(["label", "rows"], self.labels.items()),
-                html.table(["split", "rows"], self.splits.items()),
-            ),
-            html.section(
-                "Quarantined",
-                html.table(
-                    ["reason", "rows", "meaning"],
-                    [(reason, rows, REASONS[reason]) for reason, rows in self.quarantined.items()],
-                ),
-            ),
-            html.section(
-                "Callers with the most labels",
-                html.table(
-                    ["caller", "labels", "accepted", "on confident predictions", "of these contradicting"],
-                    [(c.caller, c.rows, c.accepted, c.confident, c.contradicted) for c in self.callers],
-                ),
-            ),
-            html.section(
-                "Examples from quarantine",
-                html.table(
-                    ["reason", "text", "label", "predicted", "confidence", "caller"],
-                    [(e.reason, e.text, e.label, e.predicted, e.confidence, e.caller) for e in self.examples],
-                ),
-            ),
-        )
 
 
 def check_feedback(

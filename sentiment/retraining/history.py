@@ -1,12 +1,10 @@
 """The journal's side of retraining: decisions, their outcomes, and the pause of an operator."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from sentiment.retraining.decision import STARTED, RetrainDecision
-from sentiment.store.database import database_errors
 from sentiment.store.journal import Entry, Journal
 
 Outcome = Literal["promoted", "refused", "unchanged", "rolled back", "failed"]
@@ -15,17 +13,6 @@ FINISHED: Final = "finished"
 # No budget looks further back, and an attempt that old has long been learnt from.
 DAYS = 90
 MOST_ENTRIES = 10_000
-
-
-@contextmanager
-def journal_of(database_url: str, model_name: str) -> Iterator[Journal]:
-    """The journal of `model_name`. Raises StackError when the prediction database cannot be used."""
-    with database_errors():
-        journal = Journal(database_url, model_name)
-        try:
-            yield journal
-        finally:
-            journal.close()
 
 
 def decisions(journal: Journal, now: datetime) -> list[Entry]:

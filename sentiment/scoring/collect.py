@@ -14,8 +14,7 @@ from sentiment.errors import StackError
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 from sentiment.scoring.score import CHUNK_ROWS
 from sentiment.scoring.summary import CONFIDENCE_BINS, LabelCount, Tally
-from sentiment.scoring.target import Target
-from sentiment.store.scores import ScoreStore
+from sentiment.store.scores import ScoreStore, Target
 
 _TEXTS = ("review_id", "label", "probabilities", "text", "category", "language", "source", "batch", "model_version")
 SCHEMA = pa.schema(
@@ -62,7 +61,7 @@ def collect(
     if missing:
         raise StackError(
             f"{missing:,} of the {total:,} rows of the batch {target.batch!r} are not in the table after scoring.",
-            "Run the same command again; if another model has rows of that batch, set batch to a name of its own.",
+            "Run the same command again: what is missing is scored.",
         )
     counts = tuple(
         LabelCount(label=label, language=language, rows=count, confidence=confidence[label, language] / count)

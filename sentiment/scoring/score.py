@@ -14,12 +14,10 @@ import polars as pl
 
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
-from sentiment.scoring.target import Target
-from sentiment.stats.metrics import Probabilities
-from sentiment.store.scores import TIME_FORMAT, ScoreStore
+from sentiment.stats import Probabilities
+from sentiment.store.scores import TIME_FORMAT, ScoreStore, Target
 from sentiment.text.pii import mask_series
 
 # As many texts as a classifier sorts by length and takes at once (`sentiment.models.onnx.CHUNK_TEXTS`).
@@ -55,15 +53,6 @@ class ShardReport(Report):
         scored = f"{self.scored:,} rows scored at {self.scored / max(self.seconds, 1e-9):,.0f} a second"
         there = f"{self.skipped:,} rows were there"
         return ", ".join([scored] * bool(self.scored) + [there] * bool(self.skipped)) or "no rows"
-
-    def to_html(self) -> str:
-        """The counts."""
-        return html.page(
-            "Scored shard",
-            html.table(
-                ["rows", "scored", "there before", "seconds"], [(self.rows, self.scored, self.skipped, self.seconds)]
-            ),
-        )
 
 
 def score_shard(
@@ -163,6 +152,7 @@ def table_rows(
         id=target.keys(rows["id"]),
         batch=pl.lit(target.batch),
         review_id=pl.col("id"),
+        model_name=pl.lit(target.model_name),
         model_version=pl.lit(target.model_version),
         time=pl.lit(now.replace(tzinfo=None)).dt.strftime(TIME_FORMAT),
         text=mask_series(rows["text"]),

@@ -13,7 +13,6 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.data.read import ReadingReport, ReviewStream
 from sentiment.data.stream import ROWS
 from sentiment.errors import DataError
-from sentiment.pages import html
 from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 
@@ -49,16 +48,6 @@ class SnapshotReport(Report):
         left_out = "".join(f"; {rows:,} {reason}" for reason, rows in self.left_out.items())
         shards = f" in {len(self.shards)} shards" if len(self.shards) > 1 else ""
         return f"{self.planned:,} reviews to score{shards}{left_out}"
-
-    def to_html(self) -> str:
-        """The counts as tables."""
-        return html.page(
-            f"{self.planned:,} reviews of {self.reading.dataset} to score",
-            html.section("Rows by shard", html.table(["shard", "rows"], enumerate(self.shards))),
-            html.section("Not scored", html.table(["reason", "rows"], self.left_out.items())),
-            html.section("Noticed", html.table(["what", "rows"], self.reading.noticed.items())),
-            html.section("Files", html.table(["file"], [[file] for file in self.reading.files])),
-        )
 
 
 def take_snapshot(config: DatasetConfig, shards: int, *, chunk_rows: int = ROWS) -> tuple[ParquetFiles, SnapshotReport]:

@@ -2,12 +2,9 @@
 
 from contextlib import closing
 from datetime import datetime
-from functools import cached_property
 
 from sentiment.frozen import Frozen
-from sentiment.pages import html
 from sentiment.report import Report
-from sentiment.scoring.plot import confidence_histogram
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
 from sentiment.store.journal import Entry, Journal
@@ -94,7 +91,7 @@ class ScoringSummary(Report):
         )
 
     def record(self, database_url: str) -> None:
-        """Leave the batch in the model's journal. Raises SQLAlchemyError when the database is out of reach."""
+        """Leave the batch in the model's journal. Raises StoreError when the database is out of reach."""
         detail = {
             "batch": self.batch,
             "rows": self.tally.rows,
@@ -104,26 +101,3 @@ class ScoringSummary(Report):
         }
         with closing(Journal(database_url, self.model_name)) as journal:
             journal.record(Entry("score", self.summary, self.model_version, detail))
-
-    @cached_property
-    def figures(self) -> dict[str, bytes]:
-        """The histogram of the confidence."""
-        return {"confidence": confidence_histogram(self.tally.confidence, len(self.labels))}
-
-    def to_html(self) -> str:
-        """The sentence, the counts and the picture."""
-        facts = [
-            ("model", f"{self.model_name} version {self.model_version} ({self.kind})"),
-            ("shards", len(self.shards)),
-            ("rows a second", round(self.rows_per_second)),
-            ("result", self.parquet),
-        ]
-        counts = [(each.label, each.language, each.rows, each.confidence) for each in self.tally.counts]
-        return html.page(
-            f"Scores of {self.batch}",
-            html.paragraph(self.summary),
-            html.table(["what", "value"], facts),
-            html.section("Rows", html.table(["label", "language", "rows", "mean confidence"], counts)),
-            html.section("Confidence", html.figure(self.figures["confidence"], "Histogram of the confidence")),
-            html.section("Not scored", html.table(["reason", "rows"], self.snapshot.left_out.items())),
-        )

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.frozen import Frozen
+from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import Metric, wilson
-from sentiment.stats.metrics import Probabilities
 
 
 class ReliabilityBin(Frozen):

@@ -6,10 +6,10 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.stats import Probabilities
+
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
-# One row a text, one column a label; every row sums to 1.
-Probabilities = NDArray[np.float32]
 
 
 class HardMetrics(NamedTuple):

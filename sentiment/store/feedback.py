@@ -1,21 +1,19 @@
-"""Labels from users with what they are about: read from the prediction database."""
+"""Labels from users with what they are about, for retraining."""
 
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Select, func, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
-from sentiment.monitoring.window import read_labelled
-from sentiment.store.caller import SMOKE_TEST_CALLER
-from sentiment.store.database import database_errors, make_engine
-from sentiment.store.migrations import upgrade
+from sentiment.store.database import reading
+from sentiment.store.queries import counted
 from sentiment.store.tables import feedback, predictions, scores
+from sentiment.store.window import TIME, traffic_by_day
 
-TIME = pl.Datetime("us", "UTC")
 # A row a label. `text` and what follows are null when the prediction is not there (any more). `coverage` is the share
 # of the predictions of that day, whoever asked, that have a label.
-SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "id": pl.String,
     "prediction_id": pl.String,
     "time": TIME,
@@ -32,41 +30,33 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 
-def read_feedback(database_url: str, *, max_rows: int) -> pl.DataFrame:
-    """The newest `max_rows` labels, oldest first, with the columns of `SCHEMA`.
+def read_feedback(database_url: str, model_name: str, *, max_rows: int) -> pl.DataFrame:
+    """The newest `max_rows` labels for one model, oldest first, with the columns of `SCHEMA`.
 
-    Labels on what a deployment's smoke test asked are left out. Raises StackError when the database cannot be used.
+    Labels on what a deployment's smoke test asked are left out. Raises StoreError when the database is out of reach.
     """
-    with database_errors():
-        engine = make_engine(database_url)
-        try:
-            upgrade(engine)
-            with engine.begin() as connection:
-                if engine.dialect.name == "postgresql":
-                    # All labels take longer than a request may take.
-                    connection.exec_driver_sql("SET LOCAL statement_timeout = '5min'")
-                rows = connection.execution_options(stream_results=True).execute(_query(max_rows))
-                columns = {name: kind for name, kind in SCHEMA.items() if name != "coverage"}
-                frame = pl.DataFrame([tuple(row) for row in rows], schema=columns, orient="row")
-        finally:
-            engine.dispose()
-    return _with_coverage(frame.reverse(), database_url)
+    columns = {name: kind for name, kind in SCHEMA.items() if name != "coverage"}
+    with reading(database_url) as connection:
+        found = connection.execute(_query(model_name, max_rows), execution_options={"stream_results": True})
+        frame = pl.DataFrame([tuple(row) for row in found], schema=columns, orient="row").reverse()
+        return _with_coverage(frame, connection, model_name)
 
 
-def _with_coverage(frame: pl.DataFrame, database_url: str) -> pl.DataFrame:
+def _with_coverage(frame: pl.DataFrame, connection: Connection, model_name: str) -> pl.DataFrame:
     first = frame["predicted_at"].min()
     if not isinstance(first, datetime):
         return frame.with_columns(coverage=pl.lit(None, dtype=pl.Float64))
-    traffic = read_labelled(database_url, datetime.combine(first, time.min, UTC), limit=1).traffic
+    traffic = traffic_by_day(connection, model_name, datetime.combine(first, time.min, UTC))
     predicted = traffic.group_by("day").agg(pl.col("rows").sum())
     dated = frame.with_columns(day=pl.col("predicted_at").dt.date()).join(predicted, on="day", how="left")
     coverage = (pl.col("prediction_id").n_unique().over("day") / pl.col("rows")).alias("coverage")
     return dated.with_columns(coverage).select(list(SCHEMA))
 
 
-def _query(max_rows: int) -> Select[Any]:
-    """Both joins are by primary key, after the newest labels were chosen by the index on their time."""
-    newest = select(feedback).order_by(feedback.c.time.desc(), feedback.c.id).limit(max_rows).subquery()
+def _query(model_name: str, max_rows: int) -> Select[Any]:
+    """Both joins are by primary key, after the newest labels were chosen by the index on their model and time."""
+    ours = select(feedback).where(feedback.c.model_name == model_name)
+    newest = ours.order_by(feedback.c.time.desc(), feedback.c.id).limit(max_rows).subquery()
     asked, scored = predictions.c, scores.c
     from_either = [
         (asked.text, scored.text, "text"),
@@ -89,5 +79,10 @@ def _query(max_rows: int) -> Select[Any]:
     joined = newest.outerjoin(predictions, asked.id == newest.c.prediction_id).outerjoin(
         scores, scored.id == newest.c.prediction_id
     )
-    real = asked.caller.is_distinct_from(SMOKE_TEST_CALLER)
-    return answers.select_from(joined).where(real).order_by(newest.c.time.desc(), newest.c.id)
+    # Whoever writes labels without the model's name may label another model's prediction: its labels are not ours.
+    about_ours = or_(
+        and_(asked.id.is_(None), scored.id.is_(None)),
+        and_(*counted(predictions, model_name)),
+        and_(*counted(scores, model_name)),
+    )
+    return answers.select_from(joined).where(about_ours).order_by(newest.c.time.desc(), newest.c.id)

@@ -1,11 +1,25 @@
 """What the log takes and gives: predictions, feedback, and their counts; and one line of JSON for each on disk."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Role = Literal["champion", "shadow", "canary"]
+
+
+def caller_digest(key: str) -> str:
+    """What is logged of the header X-Caller-Key: enough to group one caller's requests, not to know who it was.
+
+    16 hexadecimal digits of its BLAKE2b hash.
+    """
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+# The smoke test of a deployment asks with this key, so that its texts can be told from those of people.
+SMOKE_TEST_KEY: Final = "smoke-test"
+SMOKE_TEST_CALLER: Final = caller_digest(SMOKE_TEST_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +31,7 @@ class PredictionRecord:
 
     id: str
     time: datetime
+    model_name: str
     model_version: str
     text: str
     label: str
@@ -34,6 +49,7 @@ class FeedbackRecord:
     id: str
     prediction_id: str
     time: datetime
+    model_name: str
     label: str
     source: str
     caller: str | None = None
@@ -54,7 +70,8 @@ class HourCount:
 class Summary:
     """Counts since `since`. `complete` is False when the database could not be asked; the rest is then empty.
 
-    `model_versions` and `roles` count every prediction; the rest leaves out the shadow's, which no caller has seen.
+    The smoke test's predictions are left out. `model_versions` and `roles` count all others; the rest leaves out the
+    shadow's too, which no caller has seen.
     Of the predictions with feedback, `confirmed` were called right and `corrected` wrong; the latest answer counts.
     """
 
@@ -86,11 +103,14 @@ def to_line(event: Event) -> bytes:
     return json.dumps(row, default=float).encode() + b"\n"
 
 
-def from_line(line: bytes) -> Event:
-    """The event of a line that `to_line` wrote.
+def from_line(line: bytes, model_name: str) -> Event:
+    """The event of a line that `to_line` wrote, in this version or another.
 
+    A line of a version before has no model's name and gets `model_name`; what only a newer version knows is left out.
     Raises ValueError, TypeError or KeyError for anything else.
     """
     row = json.loads(line)
     row["time"] = datetime.fromisoformat(row["time"])
-    return FeedbackRecord(**row) if "prediction_id" in row else PredictionRecord(**row)
+    record = FeedbackRecord if "prediction_id" in row else PredictionRecord
+    known = {name: row[name] for name in record.__slots__ if name in row}
+    return record(**{"model_name": model_name, **known})

@@ -1,25 +1,22 @@
-"""The table `scores`: many rows in, without those that are there; rows out by their keys.
+"""The table `scores`, and the keys of its rows: many rows in, without those that are there; rows out by their keys.
 
 SQLite takes many rows in one statement. PostgreSQL takes them through COPY into a temporary table
 and `INSERT ... SELECT ... ON CONFLICT DO NOTHING`, because COPY itself stops at the first row that is there.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 
 import polars as pl
 import psycopg
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, String, Text, cast, exists, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from sentiment.errors import StackError
-from sentiment.scoring.target import Target
-from sentiment.store.database import make_engine
-from sentiment.store.migrations import upgrade
+from sentiment.store.database import StoreError, open_database, reason_of
 from sentiment.store.tables import scores
-from sentiment.text.pii import mask
 
 COLUMNS = tuple(column.name for column in scores.columns)
 # What both databases read as a time in UTC, and what SQLAlchemy writes to SQLite.
@@ -38,19 +35,43 @@ SQLITE_CACHE_KIB = 16_384
 SECONDS_PER_STATEMENT = 120
 
 
+@dataclass(frozen=True)
+class Target:
+    """The rows of one batch from one version of a model."""
+
+    model_name: str
+    model_version: str
+    batch: str
+
+    def keys(self, review_ids: pl.Series) -> pl.Series:
+        """The primary key of each review's row: 32 hexadecimal digits (BLAKE2b, 128 bits)."""
+        start = "\x1f".join((self.model_name, self.batch, self.model_version, ""))
+        common = hashlib.blake2b(start.encode(), digest_size=16)
+
+        def key(review_id: str) -> str:
+            digest = common.copy()
+            digest.update(review_id.encode())
+            return digest.hexdigest()
+
+        return pl.Series([key(each) for each in review_ids.to_list()], dtype=pl.String)
+
+
 class ScoreStore:
     """One database. Every method raises StackError when it is out of reach, full or refuses a row."""
 
     def __init__(self, database_url: str) -> None:
-        self._engine = make_engine(database_url)
-        with _as_stack_errors():
-            upgrade(self._engine)
+        with _resumable():
+            self._database = open_database(database_url)
 
     def has_begun(self, target: Target) -> bool:
         """Whether the table has a row of the target."""
-        of_batch = (scores.c.batch == target.batch) & (scores.c.model_version == target.model_version)
+        of_target = (
+            scores.c.model_name == target.model_name,
+            scores.c.batch == target.batch,
+            scores.c.model_version == target.model_version,
+        )
         with self._transaction() as connection:
-            return bool(connection.scalar(select(exists().where(of_batch))))
+            return bool(connection.scalar(select(exists().where(*of_target))))
 
     def present(self, keys: Sequence[str]) -> set[str]:
         """Those of `keys` that are there; at most 30,000 at once."""
@@ -60,7 +81,7 @@ class ScoreStore:
     def insert(self, rows: pl.DataFrame) -> None:
         """Write `rows` (`COLUMNS`; times as `TIME_FORMAT`, JSON as text) in one transaction; what is there stays."""
         with self._transaction() as connection:
-            _INSERTS[self._engine.dialect.name](connection, rows.select(COLUMNS))
+            _INSERTS[self._database.dialect](connection, rows.select(COLUMNS))
 
     def fetch(self, keys: Sequence[str]) -> pl.DataFrame:
         """The rows with these keys (at most 30,000 at once), in no order: `COLUMNS`, times as naive UTC."""
@@ -80,17 +101,14 @@ class ScoreStore:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._database.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with _as_stack_errors(), self._engine.begin() as connection:
-            if self._engine.dialect.name == "sqlite":
+        # Shards that write at once wait for one another.
+        with _resumable(), self._database.begin(SECONDS_PER_STATEMENT) as connection:
+            if self._database.dialect == "sqlite":
                 connection.exec_driver_sql(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}")
-                # Shards that write at once wait for one another.
-                connection.exec_driver_sql(f"PRAGMA busy_timeout = {SECONDS_PER_STATEMENT * 1000}")
-            else:
-                connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{SECONDS_PER_STATEMENT}s'")
             yield connection
 
 
@@ -108,7 +126,9 @@ def _insert_postgresql(connection: Connection, rows: pl.DataFrame) -> None:
     content = rows.write_csv(include_header=False, quote_style="non_numeric").encode()
     driver = connection.connection.driver_connection
     with driver.cursor() as cursor:  # type: ignore[union-attr]
-        cursor.execute("CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE scores) ON COMMIT DELETE ROWS")
+        cursor.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE scores INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
         with cursor.copy(f"COPY incoming ({names}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (text))") as copy:
             copy.write(content)
         # In one order, so that of two runs of the same batch one waits for the other, and not both.
@@ -121,12 +141,11 @@ _INSERTS = {"sqlite": _insert_sqlite, "postgresql": _insert_postgresql}
 
 
 @contextmanager
-def _as_stack_errors() -> Iterator[None]:
+def _resumable() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, psycopg.Error, CommandError, OSError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    except (StoreError, psycopg.Error) as error:
         raise StackError(
-            f"The prediction database does not do its part: {mask(cause.splitlines()[0].rstrip('.'))[:200]}.",
+            f"The prediction database does not do its part: {reason_of(error).rstrip('.')[:200]}.",
             "Mend it and run the same command again: what is written is kept and not scored again.",
         ) from error

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Double, Index, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, DateTime, Dialect, Double, Index, MetaData, String, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
@@ -26,11 +26,18 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
+
+def _model_name() -> Column[str]:
+    """Whose row it is. The default is for a server of a version before, which does not say."""
+    return Column("model_name", String, nullable=False, server_default="sentiment")
+
+
 predictions = Table(
     "predictions",
     metadata,
     Column("id", String(64), primary_key=True),
     Column("time", UtcDateTime, nullable=False),
+    _model_name(),
     Column("model_version", String, nullable=False),
     Column("text", Text, nullable=False),
     Column("label", String, nullable=False),
@@ -39,7 +46,7 @@ predictions = Table(
     Column("latency_ms", Double, nullable=False),
     Column("role", String(16), nullable=False),
     Column("caller", String),
-    Index("predictions_time", "time"),
+    Index("predictions_model", "model_name", "time"),
 )
 
 # No foreign key: when several processes catch up after an outage, an answer may arrive before its prediction.
@@ -49,20 +56,22 @@ feedback = Table(
     Column("id", String(64), primary_key=True),
     Column("prediction_id", String(64), nullable=False),
     Column("time", UtcDateTime, nullable=False),
+    _model_name(),
     Column("label", String, nullable=False),
     Column("source", String, nullable=False),
     Column("caller", String),
     Index("feedback_prediction", "prediction_id", "time"),
-    Index("feedback_time", "time"),
+    Index("feedback_model", "model_name", "time"),
 )
 
-# One row for each review of a batch and version of the model; `id` is a digest of the three.
+# One row for each review of a batch and version of a model; `id` is a digest of the four.
 scores = Table(
     "scores",
     metadata,
     Column("id", String(64), primary_key=True),
     Column("batch", String(200), nullable=False),
     Column("review_id", String, nullable=False),
+    _model_name(),
     Column("model_version", String, nullable=False),
     Column("time", UtcDateTime, nullable=False),
     Column("text", Text, nullable=False),
@@ -73,8 +82,8 @@ scores = Table(
     Column("category", String),
     Column("language", String),
     Column("source", String),
-    UniqueConstraint("batch", "review_id", "model_version", name="scores_key"),
-    Index("scores_time", "time"),
+    Index("scores_batch", "model_name", "batch", "model_version"),
+    Index("scores_model", "model_name", "time"),
 )
 
 # What happened to the model: verdicts of monitoring, alerts, decisions to retrain, pauses.

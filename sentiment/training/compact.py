@@ -15,7 +15,7 @@ from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from sentiment.config.transformer import CompactEncoder
+from sentiment.kinds.transformer import CompactEncoder
 from sentiment.models.tokenised import TokenisedTexts
 
 SPECIAL_TOKENS = PAD, UNKNOWN, START, END, MASK = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -12,24 +12,42 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import torch
 
-from sentiment.config.transformer import TransformerConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.home import PROJECT
+from sentiment.kinds.transformer import TransformerConfig
 from sentiment.models.folder import load_classifier
 from sentiment.models.transformer import TransformerClassifier
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask
+from sentiment.training import Log
 from sentiment.training.checkpoints import last_checkpoint
-from sentiment.training.transformer import STAGES, Log, fit
+from sentiment.training.transformer import STAGES, train_transformer
 
 JOB, CURVES, OUTPUT, MODEL = "job.json", "curves.jsonl", "output.log", "model"
 POLL_SECONDS = 0.5
+
+
+def train_on_devices(
+    config: TransformerConfig,
+    train: Reviews,
+    validation: Reviews,
+    *,
+    normaliser: TextNormaliser,
+    seed: int,
+    work_dir: Path,
+    log: Log,
+) -> TransformerClassifier:
+    """`train_transformer` in this process, or in one per device."""
+    count = process_count(config)
+    fit = partial(train_in_processes, count=count) if count > 1 else train_transformer
+    return fit(config, train, validation, normaliser=normaliser, seed=seed, work_dir=work_dir, log=log)
 
 
 def process_count(config: TransformerConfig) -> int:
@@ -80,7 +98,6 @@ def train_in_processes(
     classifier = load_classifier(folder / MODEL)
     if not isinstance(classifier, TransformerClassifier):
         raise TypeError(f"the processes made a {type(classifier).__name__}")
-    shutil.rmtree(work_dir)
     return classifier
 
 
@@ -152,7 +169,7 @@ def main(folder: Path) -> None:
             with (folder / CURVES).open("a", encoding="utf-8") as curves:
                 curves.write(json.dumps([step, metrics]) + "\n")
 
-    classifier = fit(
+    classifier = train_transformer(
         TransformerConfig.model_validate_json(job["config"]),
         train,
         validation,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from sentiment.config.linear import LinearConfig
 from sentiment.data.reviews import Reviews
-from sentiment.stats.metrics import Probabilities
+from sentiment.kinds.linear import LinearConfig
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.linear import train_linear
 

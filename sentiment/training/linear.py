@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.config.linear import LinearConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.linear import LinearClassifier, TfIdf
 from sentiment.models.ngrams import NGramCounts, count_ngrams
 from sentiment.text.normalise import TextNormaliser
@@ -22,7 +22,13 @@ NB_FLOOR = 0.2
 
 
 def train_linear(
-    config: LinearConfig, train: Reviews, validation: Reviews, *, normaliser: TextNormaliser, seed: int
+    config: LinearConfig,
+    train: Reviews,
+    validation: Reviews,
+    *,
+    normaliser: TextNormaliser,
+    seed: int,
+    **_: object,  # work_dir and log: it is done in seconds and has no curves
 ) -> LinearClassifier:
     """Fit on `train`, calibrate on `validation`; both hold normalised texts, and every label of theirs at least once.
 

@@ -4,7 +4,6 @@ A run killed at any moment continues from its last complete checkpoint when star
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,20 +31,19 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import DistributedLengthGroupedSampler
 
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import ConfigError
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
 from sentiment.seeds import seed_everything
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
+from sentiment.training import Log
 from sentiment.training.checkpoints import SealCheckpoints, last_checkpoint
 from sentiment.training.compact import MaskedLanguageModel, build_encoder
 from sentiment.training.distil import training_targets
 from sentiment.training.subwords import ResegmentedTexts
-
-Log = Callable[[int, dict[str, float]], None]
 
 # Where each stage keeps its checkpoints.
 STAGES = PRETRAINING, FINE_TUNING = ("pretraining", "classification")
@@ -71,26 +69,11 @@ def train_transformer(
 ) -> TransformerClassifier:
     """Train on normalised, labelled reviews and keep the epoch with the best validation macro-F1.
 
-    `work_dir` holds the checkpoints of this data and this config, and of nothing else; it is removed at the end. While
+    `work_dir` holds the checkpoints of this data and this config, and of nothing else; it is left as it is. While
     training runs, `log(step, metrics)` receives the curves. Equal seed, data and processor give equal results, resumed
-    or not. Raises ConfigError when the checkpoint cannot be had or does not fit the settings.
+    or not. This process may be one of several that share every batch (see `sentiment.training.data_parallel`). Raises
+    ConfigError when the checkpoint cannot be loaded or does not fit the settings.
     """
-    classifier = fit(config, train, validation, normaliser=normaliser, seed=seed, work_dir=work_dir, log=log)
-    shutil.rmtree(work_dir)
-    return classifier
-
-
-def fit(
-    config: TransformerConfig,
-    train: Reviews,
-    validation: Reviews,
-    *,
-    normaliser: TextNormaliser,
-    seed: int,
-    work_dir: Path,
-    log: Log,
-) -> TransformerClassifier:
-    """`train_transformer` in this process, which may be one of several that share every batch; leaves `work_dir`."""
     with quiet():
         seed_everything(seed)
         if config.encoder is None:

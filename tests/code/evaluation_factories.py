@@ -14,7 +14,7 @@ from sentiment.evaluation.compare import PairedComparison, compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.models.base import TextClassifier
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("negative", "positive")
@@ -33,7 +33,7 @@ class Scripted(TextClassifier):
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         return np.array([self._rows[text] for text in texts], dtype=np.float32)
 
-    def save(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         (folder / "weights.bin").write_bytes(bytes(1234))
 
     @classmethod

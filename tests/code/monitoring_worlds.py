@@ -8,12 +8,12 @@ import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.drift import ReferenceConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.load import load_config
 from sentiment.data.clean import clean
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.home import PROJECT
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
 from sentiment.text.normalise import TextNormaliser

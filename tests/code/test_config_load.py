@@ -1,10 +1,12 @@
 """Config files, references and overrides: what is accepted, and how a mistake is answered."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from sentiment.config.load import CONFIGS, load_config
+from cli.console import dropped_facts
+from sentiment.config.load import CONFIGS, forgotten, load_config
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError
 from sentiment.home import PROJECT
@@ -80,13 +82,32 @@ def test_another_file_is_not_taken_for_the_bundled_sample() -> None:
     assert own.created_before is None
 
 
+def test_what_is_dropped_with_another_file_is_known() -> None:
+    sample = {"created_before": date(2025, 1, 1), "synthetic": True}
+    assert forgotten(TRAIN, ["dataset.path=my.csv"]) == {"data/sample/reviews.csv": sample}
+    another = ["train=configs/train.yaml", "train.dataset.path=my.csv"]
+    assert forgotten(CONFIGS / "retrain.yaml", another) == {"data/sample/reviews.csv": sample}
+    assert forgotten(TRAIN, ["dataset.text_column=body", "seed=1"]) == {}
+    line = "synthetic, created_before 2025-01-01 (said of data/sample/reviews.csv)"
+    assert dropped_facts(TRAIN, ["dataset.path=my.csv"]) == {"dropped": line}
+    assert dropped_facts(TRAIN, []) == {}
+
+
+def test_facts_of_a_file_that_is_named_first_are_dropped_and_those_of_the_new_one_stay() -> None:
+    overrides = ["dataset=nsmc", "dataset.synthetic=true", "dataset.path=my.csv", "dataset.created_from=2024-01-01"]
+    own = load_config(TRAIN, TrainConfig, overrides).dataset
+    assert (own.sha256, own.synthetic, own.created_from) == (None, True, date(2024, 1, 1))
+    (dropped,) = forgotten(TRAIN, overrides).values()
+    assert list(dropped) == ["sha256"]
+
+
 def test_a_candidate_takes_the_place_of_the_baseline_of_its_name() -> None:
     config = load_config(TRAIN, TrainConfig, ["candidates.linear.max_ngram=3"])
     assert [(model.name, model.max_ngram) for model in config.models() if model.kind == "linear"] == [("linear", 3)]
 
 
 def test_a_key_of_a_candidate_is_named_without_its_kind() -> None:
-    with pytest.raises(ConfigError, match=r"'candidates\.0\.max_ngrams'.*'max_ngram'"):
+    with pytest.raises(ConfigError, match=r"'candidates\.0\.max_ngrams'(?s:.*)'max_ngram'"):
         load_config(TRAIN, TrainConfig, ["candidates.linear.max_ngrams=3"])
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sentiment.data.clean import clean
 from sentiment.data.reviews import COLUMNS, SPLITS, Splits
+from sentiment.pages import page_of
 from sentiment.text.normalise import TextNormaliser
 
 LABELS = ["negative", "positive"]
@@ -128,6 +129,6 @@ def test_nothing_is_lost_uncounted_and_no_text_crosses(rows: list[tuple[str, int
 
 def test_the_page_escapes_what_it_shows() -> None:
     _, report = clean(splits_of([("굿", 1), ("애매", None)]), TextNormaliser())
-    page = report.to_html()
+    page = page_of(report)
     assert "no label and no rating" in page
     assert "r1" in page

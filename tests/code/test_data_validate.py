@@ -7,6 +7,7 @@ from sentiment.data.near_duplicates import near_duplicates
 from sentiment.data.reviews import COLUMNS, SPLITS, Splits
 from sentiment.data.validate import ValidationReport, validate
 from sentiment.errors import DataError
+from sentiment.pages import page_of
 
 LABELS = ["negative", "positive"]
 
@@ -121,10 +122,10 @@ def test_examples_are_masked_and_escaped() -> None:
         text=pl.when(pl.col("id") == "r0").then(pl.lit("<i> 010-1234-5678 a@b.kr")).otherwise("text")
     )
     result = report(frame)
-    shown = result.model_dump_json() + result.to_html()
+    shown = result.model_dump_json() + page_of(result)
     assert "010-1234" not in shown
     assert "a@b.kr" not in shown
-    assert "&lt;i&gt; [PHONE] [EMAIL]" in result.to_html()
+    assert "&lt;i&gt; [PHONE] [EMAIL]" in page_of(result)
     assert ValidationReport.model_validate_json(result.model_dump_json()) == result
 
 

@@ -1,5 +1,6 @@
 """The docs say what the code does: every config key with its default, links that resolve, two READMEs alike."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,6 @@ from sentiment.config.deploy import DeployConfig, SmokeTestConfig, TrafficConfig
 from sentiment.config.drift import DriftConfig, ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.export import ExportConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.config.monitor import MonitorConfig
 from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainConfig, RetrainPolicy
@@ -31,8 +31,9 @@ from sentiment.config.stack import (
     StepSettings,
 )
 from sentiment.config.train import StepOptions, TrainConfig
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.home import PROJECT
+from sentiment.kinds.linear import LinearConfig
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask
 from serving.settings import ServingSettings
@@ -69,7 +70,7 @@ DOCUMENTED: tuple[type[BaseModel], ...] = (
     RetryConfig,
     Requirements,
 )
-PAGES = sorted([*PROJECT.glob("README*.md"), *(PROJECT / "docs").rglob("*.md")])
+PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 HEADING = re.compile(r"^#+ +(.*)$", re.M)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
@@ -173,3 +174,28 @@ def test_no_page_names_a_place_of_one_machine() -> None:
     for page in PAGES:
         found = re.search(r"(?<![\w.~:])/(?:home|root|tmp|work|Users)/", page.read_text(encoding="utf-8"))
         assert found is None, page_id(page)
+
+
+# What an error quotes of others: pydantic's and the operating system's own words.
+NOT_OURS = ("Input should be", "Address already in use")
+
+
+def test_the_sentences_that_failures_are_looked_up_by_are_in_the_code() -> None:
+    packages = ("cli", "pipelines", "steps", "stacks", "serving", "sentiment")
+    files = [path for package in packages for path in (PROJECT / package).rglob("*.py")]
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    written = "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    looked_up = 0
+    for page in PAGES:
+        tables = re.findall(r"^\| sentence \|.*?(?=^$|\Z)", page.read_text(encoding="utf-8"), re.M | re.S)
+        cells = [cell for table in tables for cell in re.findall(r"^\| (`.*?) \|", table, re.M)]
+        for sentence in [each for cell in cells for each in re.findall(r"`+ ?(.+?) ?`+(?!\w)", cell)]:
+            # Between what is filled in: names, numbers, and what the page leaves out.
+            parts = re.split(r"…|: |'[^']*'|[\d.]*\d|\b[A-Z]+\b|\bsentiment\b", sentence)
+            for part in [each.strip(" .,`") for each in parts]:
+                half = (len(part) + 1) // 2
+                if len(part) >= 8 and not part.startswith(NOT_OURS):
+                    found = any(part[at : at + half] in written for at in range(len(part) - half + 1))
+                    assert found, f"{page_id(page)}: {part!r} of {sentence!r}"
+            looked_up += 1
+    assert looked_up > 40

@@ -20,11 +20,11 @@ STUCK = {
 def test_a_command_ends_whatever_still_waits(left_behind: str, arguments: list[str], code: int) -> None:
     program = f"""
 import atexit, sys, threading
-import run
-run.SECONDS_TO_END = 0.5
+import cli.main
+cli.main.SECONDS_TO_END = 0.5
 {STUCK[left_behind]}
 sys.argv = ["run.py", *{arguments!r}]
-run.main()
+cli.main.main()
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False

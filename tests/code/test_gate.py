@@ -15,8 +15,9 @@ from sentiment.evaluation.compare import PairedComparison, mcnemar
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.evaluation.selection import Selection, select
+from sentiment.pages import page_of
+from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import Metric
-from sentiment.stats.metrics import Probabilities
 from tests.code.evaluation_factories import (
     make_comparison,
     make_evaluation,
@@ -146,7 +147,7 @@ def test_a_lower_significance_widens_the_interval(reviews: Reviews) -> None:
 def test_comparison_round_trip_and_page(reviews: Reviews) -> None:
     comparison = make_comparison(reviews, _wrong_on([1]), _wrong_on([2, 3]))
     assert PairedComparison.model_validate_json(comparison.model_dump_json()) == comparison
-    assert "McNemar p = 1 (exact binomial)" in comparison.to_html()
+    assert "McNemar p = 1 (exact binomial)" in page_of(comparison)
 
 
 # Decision: the ordinary cases
@@ -337,7 +338,7 @@ def test_a_comparison_at_a_laxer_level_is_refused(
 def test_decision_round_trip_and_page(against: Callable[..., GateDecision]) -> None:
     decision = against(_wrong_on(slice(0, 400, 4)), _wrong_on(slice(0, 400, 8)))
     assert GateDecision.model_validate_json(decision.model_dump_json()) == decision
-    page = decision.to_html()
+    page = page_of(decision)
     for expected in ("refuse", "McNemar", "better macro-F1", "champion", "majority", "data:image/png;base64,"):
         assert expected in page
     assert all(reason.endswith(".") for reason in decision.reasons)
@@ -345,11 +346,11 @@ def test_decision_round_trip_and_page(against: Callable[..., GateDecision]) -> N
 
 def test_an_unchanged_decision_has_a_page(good: Evaluation) -> None:
     decision = decide(good, [], good, None, CONFIG, candidate_digest="a" * 64, champion_digest="a" * 64)
-    assert "byte for byte" in decision.to_html()
+    assert "byte for byte" in page_of(decision)
 
 
 def test_decision_page_escapes_names(good: Evaluation, majority: Evaluation) -> None:
-    assert "<script" not in _first_run(good.model_copy(update={"name": "<script>"}), majority).to_html()
+    assert "<script" not in page_of(_first_run(good.model_copy(update={"name": "<script>"}), majority))
 
 
 # Selection
@@ -373,7 +374,7 @@ def test_a_tie_goes_to_the_faster(good: Evaluation) -> None:
 def test_selection_round_trip_and_page(good: Evaluation, champion: Evaluation) -> None:
     selection = select([_named(good, "<b>linear", 10), _named(champion, "compact", 500)])
     assert Selection.model_validate_json(selection.model_dump_json()) == selection
-    page = selection.to_html()
+    page = page_of(selection)
     assert "&lt;b&gt;linear" in page
     assert "chosen" in page
     assert "2" in selection.summary

@@ -25,16 +25,18 @@ from sentiment.lifecycle.deployment import ServedModel
 from sentiment.lifecycle.registration import Registration
 from sentiment.models.folder import load_classifier
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
-from sentiment.monitoring.window import read_labelled, read_window
+from sentiment.monitoring.window import read_window
+from sentiment.pages import page_of
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
 from sentiment.report import Report
 from sentiment.retraining.history import current_pause, decisions, labels_used_until
 from sentiment.scoring.collect import SCHEMA as SCORES_SCHEMA
 from sentiment.store import PredictionLog
-from sentiment.store.database import PredictionDatabase
 from sentiment.store.feedback import read_feedback
 from sentiment.store.journal import KINDS, Journal
+from sentiment.store.predictions import PredictionDatabase
+from sentiment.store.window import read_labelled
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
 MODEL = "reviews"
@@ -67,7 +69,7 @@ def registry(tmp_path: Path) -> Registry:
 
 def stored(kind: type[ReportT]) -> ReportT:
     file = next(file for address, file in ADDRESSES.items() if address.endswith(f".{kind.__name__}"))
-    return kind.model_validate_json((GOLDEN / "reports" / file).read_text(encoding="utf-8"))
+    return kind.read((GOLDEN / "reports" / file).read_text(encoding="utf-8"), file)
 
 
 def rows_by_table(database: Path) -> dict[str, int]:
@@ -82,7 +84,7 @@ def test_the_database_keeps_every_row(database: Path, database_url: str) -> None
     before = rows_by_table(database)
     assert before == {"predictions": 11, "feedback": 9, "scores": 5, "events": 12}
 
-    with closing(PredictionDatabase(database_url)) as predictions:
+    with closing(PredictionDatabase(database_url, MODEL)) as predictions:
         predictions.connect()
         summary = predictions.summary(BEFORE)
 
@@ -100,11 +102,11 @@ def test_monitoring_and_retraining_read_the_rows(database_url: str) -> None:
         "화면 별로예요": ("negative", "review team"),
     }
 
-    labelled = read_labelled(database_url, BEFORE)
+    labelled = read_labelled(database_url, MODEL, BEFORE)
     assert labelled.labels["truth"].to_list() == ["negative", "positive", "negative", "positive", "negative"]
     assert labelled.traffic["rows"].to_list() == [4, 4, 5]
 
-    feedback = read_feedback(database_url, max_rows=100)
+    feedback = read_feedback(database_url, MODEL, max_rows=100)
     assert feedback["label"].to_list() == [
         *("positive", "negative", "negative", "positive"),
         *("negative", "positive", "negative", "positive"),
@@ -136,7 +138,7 @@ def test_the_journal_is_read(database_url: str) -> None:
 def test_the_spool_is_written_and_nothing_is_put_aside(database: Path, database_url: str, tmp_path: Path) -> None:
     before = rows_by_table(database)
     spool = shutil.copytree(GOLDEN / "spool", tmp_path / "spool")
-    log = PredictionLog(database_url, spool, retention_days=FOREVER_DAYS, label_retention_days=FOREVER_DAYS)
+    log = PredictionLog(database_url, spool, MODEL, retention_days=FOREVER_DAYS, label_retention_days=FOREVER_DAYS)
     log.start()
     log.close(timeout_seconds=20)
 
@@ -158,7 +160,7 @@ def test_the_registry_tells_versions_history_and_evidence(registry: Registry, da
     events = [(event.event, event.version, event.from_version) for event in registry.history()]
     assert events == [("promoted", 1, None), ("promoted", 2, 1), ("rolled_back", 1, 2), ("promoted", 2, 1)]
 
-    reference = Reference.model_validate_json(registry.report(2, REFERENCE_FILE))
+    reference = Reference.read(registry.report(2, REFERENCE_FILE), REFERENCE_FILE)
     assert (len(reference.texts), reference.labels) == (100, ("negative", "positive"))
     assert champion.digest[:12] in registry.card(2)
     config = TrainConfig.model_validate(yaml.safe_load(registry.report(2, "config.yaml")))
@@ -204,8 +206,9 @@ def test_the_scored_table_has_its_columns() -> None:
 def test_a_report_is_read_from_its_old_address_and_shown(address: str) -> None:
     module, _, name = address.rpartition(".")
     report = stored(getattr(import_module(module), name))
-    assert type(report).model_validate_json(report.model_dump_json()) == report
-    assert report.to_html().startswith("<!doctype html>")
+    again = type(report).read(report.model_dump_json(), address)
+    assert again.model_dump() == report.model_dump()
+    assert page_of(report).startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("kind", EXPECTED["probabilities"])

@@ -12,8 +12,8 @@ from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.telling import JournalKeeper
 from sentiment.registry import Change, Registry
 from sentiment.registry.records import ModelVersion
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
+from sentiment.store.journal import journal_of
 from stacks.observers import Alert
 from tests.code.registries import Killed, Life, MortalClient, Witness, register
 
@@ -201,7 +201,7 @@ def test_what_the_gate_compared_with_another_champion_is_not_promoted(world: Wor
     never = lifecycle.registry.get(register(lifecycle, world.folder, "four", over=""))
 
     time = lifecycle.registry.history()[-1].time
-    assert (late.status, late.gate, never.status) == ("none", "approved", "candidate")
+    assert (late.status, late.gate, never.status) == ("candidate", "approved", "candidate")
     assert late.change is not None
     assert never.change is not None
     assert late.change.summary == (

@@ -10,7 +10,7 @@ from sentiment.home import PROJECT
 PROGRAM = """
 import logging, sys
 from pathlib import Path
-from pipelines.logs import logs_to
+from pipelines.common.logs import logs_to
 
 class Unclosed:
     def __del__(self):

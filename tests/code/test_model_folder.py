@@ -63,6 +63,15 @@ def test_a_folder_without_manifest_is_no_model(tmp_path: Path) -> None:
         load_classifier(tmp_path)
 
 
+def test_a_model_of_a_newer_format_is_refused(folder: Path) -> None:
+    identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    (folder / IDENTITY).write_text(json.dumps(identity | {"format": 2}), encoding="utf-8")
+    write_manifest(folder)
+
+    with pytest.raises(SentimentError, match=r"stored by a newer version \(format 2; this one reads 1\)"):
+        load_classifier(folder)
+
+
 def test_an_unknown_kind_is_refused(folder: Path) -> None:
     identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     (folder / IDENTITY).write_text(json.dumps(identity | {"kind": "oracle"}), encoding="utf-8")

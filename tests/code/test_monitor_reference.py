@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from sentiment.errors import ConfigError, SentimentError
-from steps.monitoring import fetch_reference as module
+from steps import monitoring as module
 
 
 class OldRegistry:

@@ -1,5 +1,6 @@
 """Drift detection: quiet on clean windows, loud on what is injected, silent where there is nothing to say."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -7,6 +8,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
+from evidently.core.report import Snapshot
 from evidently.metrics.column_statistics import ValueDriftCalculation
 from scipy.stats import wasserstein_distance
 
@@ -15,6 +17,7 @@ from sentiment.monitoring.descriptors import DESCRIPTORS, describe
 from sentiment.monitoring.distribution import Distribution
 from sentiment.monitoring.domain import separate
 from sentiment.monitoring.drift import AUC, JENSEN_SHANNON, TRAIT, WASSERSTEIN, DriftReport, chance, detect_drift
+from sentiment.pages import figures_of, page_of
 from tests.code.monitoring_worlds import START, World, answered, make_world
 
 CONFIG = DriftConfig()
@@ -23,7 +26,7 @@ CONFIG = DriftConfig()
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        # Evidently's figures, which nothing reads and no option turns off, would take most of the time.
+        # Evidently's figures, which no test here looks at and no option turns off, would take most of the time.
         patch.setattr(ValueDriftCalculation, "_render", lambda *_: [])
         yield make_world()
 
@@ -39,7 +42,7 @@ def on_services(world: World) -> DriftReport:
 
 
 def detected(world: World, texts: pl.Series, config: DriftConfig = CONFIG) -> DriftReport:
-    return detect_drift(world.reference, answered(world.classifier, texts), config, seed=0)
+    return detect_drift(world.reference, answered(world.classifier, texts), config, seed=0)[0]
 
 
 def names(report: DriftReport) -> set[str]:
@@ -86,10 +89,10 @@ def test_english_traffic_is_drift_of_the_language(world: World) -> None:
 
 def test_answers_can_drift_without_the_texts(world: World) -> None:
     window = answered(world.classifier, world.traffic["text"])
-    one_sided = detect_drift(world.reference, window.with_columns(label=pl.lit("positive")), CONFIG, seed=0)
+    one_sided = detect_drift(world.reference, window.with_columns(label=pl.lit("positive")), CONFIG, seed=0)[0]
     assert names(one_sided) == {"label"}
     strange = window.with_columns(pl.col("confidence") - 0.1, label=pl.lit("unheard of"))
-    assert names(detect_drift(world.reference, strange, CONFIG, seed=0)) == {"label", "confidence"}
+    assert names(detect_drift(world.reference, strange, CONFIG, seed=0)[0]) == {"label", "confidence"}
 
 
 def test_few_rows_are_not_enough_data_and_never_no_drift(world: World) -> None:
@@ -98,7 +101,7 @@ def test_few_rows_are_not_enough_data_and_never_no_drift(world: World) -> None:
         assert report.status == "not_enough_data", rows
         assert f"{rows:,} distinct texts" in report.summary
         assert "300 are needed" in report.summary
-        assert "not enough data" in report.to_html()
+        assert "not enough data" in page_of(report)
     assert detected(world, world.traffic["text"].head(300)).status == "no_drift"
 
 
@@ -106,7 +109,7 @@ def test_a_small_reference_is_not_enough_data_either(world: World) -> None:
     fields = ("texts", "predicted", "confidence", "truth", "category")
     small = world.reference.model_copy(update={name: getattr(world.reference, name)[:200] for name in fields})
     window = answered(world.classifier, world.traffic["text"])
-    assert detect_drift(small, window, CONFIG, seed=0).status == "not_enough_data"
+    assert detect_drift(small, window, CONFIG, seed=0)[0].status == "not_enough_data"
 
 
 def test_a_flood_of_one_text_is_said_however_few_texts_remain(world: World) -> None:
@@ -120,7 +123,7 @@ def test_empty_and_missing_texts_are_counted_and_not_compared(world: World) -> N
     texts = world.traffic["text"].head(400)
     window = answered(world.classifier, pl.concat([texts, pl.Series([" "] * 50)]))
     window = window.with_columns(text=pl.when(pl.int_range(pl.len()) == 449).then(None).otherwise("text"))
-    report = detect_drift(world.reference, window, CONFIG, seed=0)
+    report = detect_drift(world.reference, window, CONFIG, seed=0)[0]
     assert report.data.empty == 50
     assert names(report) == {"empty"}
     assert report.texts == 400
@@ -130,20 +133,30 @@ def test_the_window_is_the_newest_rows_whatever_the_traffic(world: World) -> Non
     clean = answered(world.classifier, world.traffic["text"].head(500), START + timedelta(days=9))
     old = answered(world.classifier, world.services["text"])
     config = DriftConfig(window_rows=500)
-    report = detect_drift(world.reference, pl.concat([clean, old]), config, seed=0)
+    report = detect_drift(world.reference, pl.concat([clean, old]), config, seed=0)[0]
     assert report.status == "no_drift"
     assert report.rows == 500
     assert report.since == START + timedelta(days=9)
-    alone = detect_drift(world.reference, clean, config, seed=0)
+    alone = detect_drift(world.reference, clean, config, seed=0)[0]
     assert report == alone
 
 
 def test_effects_are_those_of_evidently_and_of_the_formula(world: World, on_services: DriftReport) -> None:
-    reported = {each["config"]["column"]: each for each in on_services.evidently["metrics"]}
-    by_name = {test.name: test for test in on_services.tests}
-    assert reported.keys() == {each.name for each in DESCRIPTORS} | {"language", "label", "confidence"}
-    for name, each in reported.items():
-        assert by_name[name].effect == pytest.approx(each["value"])
+    report, evidently = detect_drift(
+        world.reference, answered(world.classifier, world.services["text"]), CONFIG, seed=0
+    )
+    assert report == on_services
+    assert evidently.snapshot
+    found = Snapshot.loads(evidently.snapshot).dict()
+    by_name = {test.name: test for test in report.tests}
+    assert {each["config"]["column"] for each in found["metrics"]} == {
+        *(each.name for each in DESCRIPTORS),
+        *("language", "label", "confidence"),
+    }
+    for metric, verdict in zip(found["metrics"], found["tests"], strict=True):
+        test = by_name[metric["config"]["column"]]
+        assert test.effect == pytest.approx(metric["value"])
+        assert test.drifted == (verdict["status"].value == "FAIL"), test
     window = world.services["text"]
     before, now = (describe(texts, world.reference.vocabulary) for texts in (world.reference.frame()["text"], window))
     for each in DESCRIPTORS:
@@ -175,13 +188,16 @@ def test_the_report_survives_storing_and_its_page_is_small_and_safe(world: World
     report = detected(world, pl.Series(texts))
     assert DriftReport.model_validate_json(report.model_dump_json(indent=2)) == report
     assert len(report.model_dump_json()) < 100_000
-    page = report.to_html()
+    stored = json.loads(report.model_dump_json())
+    assert "evidently" not in stored
+    assert DriftReport.read(json.dumps(stored | {"evidently": {"metrics": []}}), "An old report").tests == report.tests
+    page = page_of(report)
     assert len(page.encode()) < 2_000_000
     assert "<script" not in page
     assert "example.com" not in page
     assert "1234" not in page.replace("base64", "").split("What tells the texts apart")[1]
-    assert all(picture.startswith(b"\x89PNG") for picture in report.figures.values())
-    assert {"effects", "unseen"} <= report.figures.keys()
+    assert all(picture.startswith(b"\x89PNG") for picture in figures_of(report).values())
+    assert {"effects", "unseen"} <= figures_of(report).keys()
 
 
 def test_the_same_window_gives_the_same_report(world: World, on_traffic: DriftReport) -> None:

@@ -9,6 +9,7 @@ from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError
 from sentiment.monitoring.descriptors import MOST_CHARACTERS
 from sentiment.monitoring.reference import Reference, as_read
+from sentiment.pages import page_of
 from tests.code.evaluation_factories import LABELS, Scripted, make_reviews
 from tests.code.monitoring_worlds import World, make_world
 
@@ -55,7 +56,7 @@ def test_it_masks_what_people_wrote_and_the_page_has_no_text_at_all() -> None:
     texts = ["전화 주세요 010-1234-5678", "메일은 kim@example.com 입니다", "그냥 좋아요"]
     reference = build(*scripted(texts))
     assert sorted(reference.texts) == ["그냥 좋아요", "메일은 [EMAIL] 입니다", "전화 주세요 [PHONE]"]
-    assert "좋아요" not in reference.to_html()
+    assert "좋아요" not in page_of(reference)
 
 
 def test_the_model_answers_the_text_as_it_was_and_each_text_counts_once() -> None:

@@ -9,11 +9,10 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import Image
 
-from sentiment.evaluation import plots
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
-from sentiment.pages import drawing
+from sentiment.pages import drawing, plots
 from sentiment.stats.bootstrap import Metric
 from sentiment.stats.calibration import Calibration, ReliabilityBin, wilson
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentiment.errors import ConfigError
-from sentiment.store import PredictionLog, spool
+from sentiment.store import PredictionLog
 from sentiment.store.database import make_engine
+from sentiment.store.log import spool
+from sentiment.store.log.spool import Spool
 from sentiment.store.migrations import upgrade
 from sentiment.store.records import FeedbackRecord, PredictionRecord, from_line, storable, to_line
-from sentiment.store.spool import Spool
 
 KOREA = timezone(timedelta(hours=9))
 
@@ -25,6 +26,7 @@ def record(**changes: object) -> PredictionRecord:
     values: dict[str, object] = {
         "id": "a1",
         "time": datetime(2026, 11, 20, 18, 0, 0, 123456, tzinfo=KOREA),
+        "model_name": "reviews",
         "model_version": "3",
         "text": "배송이 빨라서 좋아요",
         "label": "positive",
@@ -39,15 +41,15 @@ def record(**changes: object) -> PredictionRecord:
 
 @given(text=st.text(st.characters(), max_size=50))
 def test_a_line_gives_back_what_was_written(text: str) -> None:
-    answer = FeedbackRecord("f1", "a1", datetime.now(UTC), "negative", "page", caller=text)
-    assert from_line(to_line(record(text=text))) == record(text=text)
-    assert from_line(to_line(answer)) == answer
+    answer = FeedbackRecord("f1", "a1", datetime.now(UTC), "reviews", "negative", "page", caller=text)
+    assert from_line(to_line(record(text=text)), "other") == record(text=text)
+    assert from_line(to_line(answer), "other") == answer
     assert to_line(answer).count(b"\n") == 1
 
 
 def test_numpy_numbers_are_written_as_numbers() -> None:
     line = to_line(record(confidence=np.float32(0.5), probabilities={"positive": np.float32(0.5)}))
-    assert from_line(line) == record(confidence=0.5, probabilities={"positive": 0.5})
+    assert from_line(line, "other") == record(confidence=0.5, probabilities={"positive": 0.5})
 
 
 @given(text=st.text(st.characters(codec=None), max_size=50))
@@ -144,18 +146,18 @@ def test_a_full_spool_refuses_and_takes_again_when_there_is_room(
 )
 def test_an_unsupported_database_is_refused_at_once(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        PredictionLog(url, tmp_path)
+        PredictionLog(url, tmp_path, "sentiment")
 
 
 def test_the_password_of_a_refused_url_stays_secret(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
-        PredictionLog("oracle://scott:tiger@host/db", tmp_path)
+        PredictionLog("oracle://scott:tiger@host/db", tmp_path, "sentiment")
     assert "tiger" not in str(refused.value)
 
 
 def test_keeping_rows_for_no_time_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="retention"):
-        PredictionLog(f"sqlite:///{tmp_path}/log.db", tmp_path, retention_days=0)
+        PredictionLog(f"sqlite:///{tmp_path}/log.db", tmp_path, "sentiment", retention_days=0)
 
 
 def test_a_database_of_a_newer_version_is_used_as_it_is(tmp_path: Path) -> None:

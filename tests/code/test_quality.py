@@ -10,6 +10,7 @@ from sentiment.config.quality import QualityConfig
 from sentiment.monitoring.descriptors import Vocabulary
 from sentiment.monitoring.quality import QualityReport, measure_quality
 from sentiment.monitoring.reference import Reference
+from sentiment.pages import figures_of, page_of
 from sentiment.stats.bootstrap import wilson
 from sentiment.text.normalise import TextNormaliser
 
@@ -131,7 +132,7 @@ def test_labels_only_where_people_disagree_are_no_drop(reference: Reference) -> 
     assert (report.confirmed, report.counted) == (0, 0)
     assert report.corrected > 900
     assert "people correct more often than they confirm" in report.summary
-    assert "more often than they confirm" in report.to_html()
+    assert "more often than they confirm" in page_of(report)
 
 
 def test_labels_of_rows_drawn_at_random_count_whatever_their_coverage(reference: Reference) -> None:
@@ -192,14 +193,14 @@ def test_labels_the_model_does_not_know_are_left_out(reference: Reference) -> No
 
 def test_nothing_at_all_is_said(reference: Reference) -> None:
     report = measured(answers(np.random.default_rng(12), 1, 0.8).clear(), reference)
-    assert (report.status, report.days, report.figures, report.estimate) == ("not_enough_data", (), {}, None)
+    assert (report.status, report.days, figures_of(report), report.estimate) == ("not_enough_data", (), {}, None)
     assert "Nothing was predicted" in report.summary
-    assert "not enough data" in report.to_html()
+    assert "not enough data" in page_of(report)
 
 
 def test_the_page_shows_the_days_and_survives_the_trip_through_json(reference: Reference) -> None:
     report = measured(answers(np.random.default_rng(13), 3000, 0.8), reference)
-    page = report.to_html()
+    page = page_of(report)
     assert page.count("2026-03-0") == 3
     assert "data:image/png" in page
     assert QualityReport.model_validate_json(report.model_dump_json()) == report

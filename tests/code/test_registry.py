@@ -138,7 +138,7 @@ def test_an_unknown_version_names_the_existing_ones(lifecycle: Lifecycle, tmp_pa
     with pytest.raises(ConfigError, match="No version is registered yet"):
         lifecycle.registry.get(1)
     register(lifecycle, tmp_path, "one")
-    with pytest.raises(ConfigError, match=r"no version 9\. Existing versions: 1"):
+    with pytest.raises(ConfigError, match=r"no version 9\.\n  fix: Existing versions: 1"):
         lifecycle.promote(9, "typo", actor="kim")
 
 

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from cli.retrain import retrain_group
-from sentiment.retraining.history import journal_of
+from cli.main import commands
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry
+from sentiment.store.journal import Entry, journal_of
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +16,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(*arguments: str) -> list[str]:
-    result = CliRunner().invoke(retrain_group, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(commands, ["retrain", *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
 
@@ -41,7 +40,7 @@ def test_pause_and_resume_are_kept_with_their_reasons() -> None:
 
 
 def test_a_pause_needs_a_reason() -> None:
-    result = CliRunner().invoke(retrain_group, ["pause"])
+    result = CliRunner().invoke(commands, ["retrain", "pause"])
     assert result.exit_code == 2
     assert "--reason" in result.output
 

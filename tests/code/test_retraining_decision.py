@@ -9,20 +9,21 @@ import pytest
 
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig, RetrainPolicy
+from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError, StackError
+from sentiment.pages import page_of
 from sentiment.retraining.assess import assess, assess_by_hand
 from sentiment.retraining.decision import LabelCounts, RetrainDecision, decide_retraining
 from sentiment.retraining.history import (
     current_pause,
     decisions,
-    journal_of,
     labels_used_until,
     pause,
     record_outcome,
     record_start,
     resume,
 )
-from sentiment.store.journal import Entry
+from sentiment.store.journal import Entry, journal_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RetrainPolicy(min_new_labels=100, enough_labels=1000, cool_down_hours=24, max_retrains=2, budget_days=30)
@@ -111,7 +112,7 @@ def test_the_evidence_holds_the_figures_and_survives_json() -> None:
     assert decision.evidence["retrainings in 30 days"] == 1
     assert decision.evidence["drift"] == "It is drift."
     assert RetrainDecision.model_validate_json(decision.model_dump_json()) == decision
-    assert "It is drift." in decision.to_html()
+    assert "It is drift." in page_of(decision)
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def config() -> RetrainConfig:
 def test_the_shipped_config_says_what_its_comments_say(config: RetrainConfig) -> None:
     assert config.model_name == "sentiment"
     assert config.policy == RetrainPolicy()
-    assert config.train.candidates
+    assert config.train is None
     assert config.deployment.smoke_test.texts
 
 
@@ -135,17 +136,30 @@ def test_overrides_reach_the_files_that_the_config_names() -> None:
     changed = load_config(
         CONFIGS / "retrain.yaml",
         RetrainConfig,
-        ["train.dataset.path=mine.csv", "train.candidates=[linear, compact]", "train.candidates.compact.epochs=1"],
+        [
+            "train=configs/train.yaml",
+            "train.dataset.path=mine.csv",
+            "train.candidates=[linear, compact]",
+            "train.candidates.compact.epochs=1",
+        ],
     )
+    assert changed.train is not None
     assert (changed.train.dataset.path, changed.train.dataset.synthetic) == ("mine.csv", False)
     assert changed.train.dataset.created_before is None
     assert [each.name for each in changed.train.candidates] == ["linear", "compact"]
 
 
+def test_changes_of_the_champions_config_and_a_config_of_ones_own_exclude_each_other() -> None:
+    overrides = ["train.gate.max_ece=0.1", "train=configs/train.yaml"]
+    with pytest.raises(ConfigError, match="train_changes are for the champion's config"):
+        load_config(CONFIGS / "retrain.yaml", RetrainConfig, overrides)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("train.model_name=other", "deployment.model_name"),
+        ("model_name=other", "deployment.model_name"),
+        ("train.model_name=other", "train_changes.model_name"),
         ("policy.min_new_label=3", "min_new_labels"),
         ("train=configs/trian.yaml", "train.yaml"),
     ],
@@ -156,7 +170,8 @@ def test_a_mistake_in_the_config_is_named(override: str, words: str) -> None:
 
 
 def test_every_decision_is_in_the_journal(url: str, config: RetrainConfig) -> None:
-    decision = assess(verdict("drift"), None, config, database_url=url, model_version="3", now=NOW)
+    training = load_config(CONFIGS / "train.yaml", TrainConfig)
+    decision = assess(verdict("drift"), None, config, training=training, database_url=url, model_version="3", now=NOW)
     assert decision.reason == "not_enough_labels"
     with journal_of(url, "sentiment") as journal:
         (entry,) = journal.entries(("decision",))

@@ -12,6 +12,7 @@ from sentiment.config.retrain import FeedbackConfig
 from sentiment.data.clean import clean
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
+from sentiment.pages import page_of
 from sentiment.retraining.feedback import (
     REASONS,
     FeedbackReport,
@@ -87,7 +88,7 @@ def test_good_labels_pass() -> None:
 def test_no_labels_are_no_error() -> None:
     accepted, report = check(rows(0))
     assert (len(accepted), report.rows, report.since, report.callers) == (0, 0, None, ())
-    assert "0 of 0" in report.to_html()
+    assert "0 of 0" in page_of(report)
     assert len(to_splits(accepted, LABELS).train) == 0
 
 
@@ -262,7 +263,7 @@ def test_feedback_joins_the_reviews_and_leaves_them_where_they_are() -> None:
 def test_the_page_explains_every_reason_and_masks_texts() -> None:
     text = "연락처 010-9876-5432"
     _, report = check(pl.concat([rows(1, text=text, label="<b>other"), rows(5, first=1)]))
-    page = report.to_html()
+    page = page_of(report)
     assert REASONS["unknown_label"] in page
     assert "5432" not in page
     assert "<b>other" not in page

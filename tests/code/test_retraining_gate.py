@@ -9,6 +9,7 @@ from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.compare import PairedComparison
 from sentiment.evaluation.gate import Check, GateDecision, decide
+from sentiment.pages import page_of
 from tests.code.evaluation_factories import make_comparison, make_evaluation, make_reviews, predicting
 
 CONFIG = GateConfig(register_threshold=0.5, max_ece=0.5, min_slice_macro_f1=0.0, max_slice_loss=0.05)
@@ -56,7 +57,7 @@ def test_better_on_feedback_and_as_good_on_known_rows_is_promoted() -> None:
     known = check(decision, "no worse on known rows")
     assert "600 test rows that are no feedback" in known.reason
     assert "400 feedback rows" in check(decision, "feedback rows").reason
-    page = decision.to_html()
+    page = page_of(decision)
     assert "no worse on known rows" in page
     assert "rows: feedback" in page
     assert "rows: known before the feedback" in page
@@ -100,7 +101,7 @@ def test_a_source_with_few_rows_is_shown_but_not_judged() -> None:
     sources = ["movie"] * 960 + ["product"] * 40
     decision = gate(sources, [*range(0, 960, 20), *range(960, 1000)], [*range(0, 960, 4)])
     assert "product" not in check(decision, "no source worse").reason
-    assert "source: product" in decision.to_html()
+    assert "source: product" in page_of(decision)
 
 
 @pytest.mark.parametrize("source", ["movie", None])

@@ -6,21 +6,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
-from pipelines.launch import retrain as launch
+from pipelines import retrain as launch
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.retrain import RetrainConfig
-from sentiment.errors import DataError, GateError, SentimentError, StackError
+from sentiment.config.train import CONFIG_FILE, TrainConfig
+from sentiment.errors import ConfigError, DataError, GateError, SentimentError, StackError
 from sentiment.retraining.decision import RetrainDecision
-from sentiment.retraining.history import journal_of
 from sentiment.store.database import default_database_url
+from sentiment.store.journal import journal_of
 
 
 class FakeRegistry:
-    """A champion, and the one before it if there is one."""
+    """A champion with its config."""
 
-    before: int | None = 1
     model_name = "sentiment"
+    training = load_config(CONFIGS / "train.yaml", TrainConfig)
 
     def __init__(self, *_: object) -> None:
         pass
@@ -28,9 +30,24 @@ class FakeRegistry:
     def champion(self) -> Any:
         return SimpleNamespace(version=1)
 
-    def rollback(self, reason: str, *, actor: str) -> Any:
+    def report(self, version: int, name: str) -> str:
+        assert (version, name) == (1, CONFIG_FILE)
+        return yaml.safe_dump(self.training.model_dump(mode="json"))
+
+
+class FakeLifecycle:
+    """Goes back to the champion before, if there is one."""
+
+    before: int | None = 1
+
+    def __init__(self, *_: object) -> None:
+        self.registry = FakeRegistry()
+        self.reasons: list[str] = []
+
+    def roll_back(self, reason: str, *, actor: str) -> Any:
         if self.before is None:
             raise GateError("There is no earlier champion.")
+        self.reasons.append(reason)
         return SimpleNamespace(version=self.before)
 
 
@@ -55,11 +72,13 @@ class World:
         self.outcome = "promote"
         self.training_fails: Exception | None = None
         self.after_training: Any = lambda: None
+        self.trained_with: TrainConfig | None = None
         monkeypatch.setattr(launch, "registry_of", FakeRegistry)
-        monkeypatch.setattr(launch, "mirror", lambda _: None)
+        self.lifecycle = FakeLifecycle()
+        monkeypatch.setattr(launch, "settled_lifecycle", lambda *_: self.lifecycle)
         monkeypatch.setattr(launch, "_train", self._train)
         monkeypatch.setattr(launch, "launch_deploy", self._deploy)
-        monkeypatch.setattr("pipelines.launch.train.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
+        monkeypatch.setattr("stacks.alerts.send_alert", lambda kind, *_, **__: self.alerts.append(kind))
 
     def run(self, config: RetrainConfig, decision: RetrainDecision) -> launch.RetrainResult:
         return launch.launch_retrain(config, "laptop", decision=decision, use_cache=True, on_step=print)
@@ -68,11 +87,13 @@ class World:
         with journal_of(default_database_url(), "sentiment") as journal:
             return [(entry.kind, entry.detail.get("outcome", "")) for entry in reversed(journal.entries())]
 
-    def _train(self, *_: object, **__: object) -> Any:
+    def _train(self, _: RetrainConfig, training: TrainConfig, *__: object, **___: object) -> Any:
+        self.trained_with = training
         if self.training_fails:
             raise self.training_fails
         promoted = self.outcome == "promote"
         trained = SimpleNamespace(
+            outcome="promoted" if promoted else "refused",
             decision=SimpleNamespace(outcome=self.outcome, summary="The gate has spoken."),
             registration=SimpleNamespace(promoted=promoted, version=2, model_name="sentiment"),
             champion_version=2 if promoted else 1,
@@ -92,31 +113,53 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
 
 
-def test_a_new_champion_is_deployed_and_told(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:
+def test_a_new_champion_is_deployed(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:
     result = world.run(config, decision)
-    assert (result.outcome, world.alerts) == ("promoted", ["new_champion"])
-    assert world.journal() == [("decision", ""), ("promotion", ""), ("decision", "promoted")]
+    assert (result.outcome, world.deployed) == ("promoted", 1)
+    assert world.journal() == [("decision", ""), ("decision", "promoted")]
 
 
-def test_a_refusal_deploys_nothing_and_is_told(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:
+def test_it_trains_with_the_champions_own_config(
+    world: World, config: RetrainConfig, decision: RetrainDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load_config(CONFIGS / "train.yaml", TrainConfig, ["dataset.path=mine.csv", "split.test=0.3"])
+    monkeypatch.setattr(FakeRegistry, "training", own)
+    world.run(config, decision)
+    assert world.trained_with == own
+
+
+def test_other_data_is_refused_before_anything_starts_and_told(
+    world: World, decision: RetrainDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load_config(CONFIGS / "train.yaml", TrainConfig, ["dataset.path=mine.csv"])
+    monkeypatch.setattr(FakeRegistry, "training", own)
+    demo = load_config(CONFIGS / "retrain.yaml", RetrainConfig, ["train=configs/train.yaml"])
+    with pytest.raises(ConfigError, match="which is synthetic"):
+        world.run(demo, decision)
+    assert world.trained_with is None
+    assert (world.journal(), world.alerts) == ([], ["failed_run"])
+
+
+def test_a_refusal_deploys_nothing(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:
     world.outcome = "refuse"
     result = world.run(config, decision)
-    assert (result.outcome, world.alerts, world.deployed) == ("refused", ["gate_refused"], 0)
+    assert (result.outcome, world.deployed) == ("refused", 0)
     assert world.journal() == [("decision", ""), ("decision", "refused")]
 
 
 def test_what_cannot_be_deployed_is_taken_back(world: World, config: RetrainConfig, decision: RetrainDecision) -> None:
     world.failure = StackError("The smoke test failed.")
     result = world.run(config, decision)
-    assert (result.outcome, result.rollout.back_to, world.alerts) == ("rolled back", 1, [])
+    assert (result.outcome, result.rollout.back_to) == ("rolled back", 1)
+    assert world.lifecycle.reasons == ["the retrained version could not be deployed: The smoke test failed."]
     assert "version 1, which still serves, is the champion again. The smoke test failed." in result.summary
-    assert world.journal()[-2:] == [("rollback", ""), ("decision", "rolled back")]
+    assert world.journal()[-1] == ("decision", "rolled back")
 
 
 def test_the_first_champion_has_nothing_to_go_back_to(
     world: World, config: RetrainConfig, decision: RetrainDecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FakeRegistry, "before", None)
+    monkeypatch.setattr(FakeLifecycle, "before", None)
     world.failure = StackError("The port is taken.")
     result = world.run(config, decision)
     assert (result.outcome, result.rollout.back_to) == ("promoted", None)

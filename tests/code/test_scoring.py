@@ -15,22 +15,23 @@ import pytest
 from zenml.enums import ExecutionStatus
 
 from cli.score import _progress_shown
-from pipelines.launch import score as launch
+from pipelines import score as launch
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import load_config
 from sentiment.config.score import ScoreConfig
 from sentiment.errors import ConfigError, DataError, SentimentError, StackError
 from sentiment.models.base import TextClassifier
+from sentiment.pages import figures_of, page_of
 from sentiment.scoring import score as scoring
+from sentiment.scoring.batch import default_batch
 from sentiment.scoring.collect import collect
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import ShardReport, score_shard
 from sentiment.scoring.snapshot import LONGEST_ID, SeenHashes, SnapshotReport, take_snapshot
 from sentiment.scoring.summary import ScoringSummary
-from sentiment.scoring.target import Target, default_batch
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.journal import Journal
-from sentiment.store.scores import ScoreStore
+from sentiment.store.scores import ScoreStore, Target
 
 TARGET = Target("sentiment", "3", "monday")
 TEXTS = [
@@ -140,7 +141,7 @@ def test_rows_that_cannot_be_scored_are_left_out_and_counted(tmp_path: Path) -> 
     assert report.left_out == {"empty text": 3, "longer than max_chars (50)": 1, "repeated id": 1}
     assert report.planned == 2
     assert "2 reviews to score" in report.summary
-    assert "repeated id" in report.to_html()
+    assert "repeated id" in page_of(report)
 
 
 def test_nothing_to_score_is_a_data_error(tmp_path: Path) -> None:
@@ -290,14 +291,17 @@ def test_a_row_that_is_missing_is_told(finished: tuple[Run, Path], url: str) -> 
         collect(done.files, TARGET, ("negative", "positive"), url, result)
 
 
-def test_another_model_with_the_same_version_and_batch_is_not_taken_for_this_one(
+def test_another_model_with_the_same_version_and_batch_has_rows_of_its_own(
     finished: tuple[Run, Path], url: str
 ) -> None:
     done, result = finished
     other = Target("another", TARGET.model_version, TARGET.batch)
-    score_shard(done.files, ByLength(), other, url, on_progress=lambda done, total: None)
-    with pytest.raises(StackError, match="another model has rows of that batch"):
-        collect(done.files, other, ("negative", "positive"), url, result)
+    with closing(ScoreStore(url)) as store:
+        assert (store.has_begun(TARGET), store.has_begun(other)) == (True, False)
+    report = score_shard(done.files, ByLength(), other, url, on_progress=lambda done, total: None)
+    assert (report.scored, report.skipped) == (100, 0)
+    for target in (TARGET, other):
+        assert collect(done.files, target, ("negative", "positive"), url, result).rows == 100
 
 
 def test_the_summary_is_a_page_and_an_entry_of_the_journal(finished: tuple[Run, Path], url: str) -> None:
@@ -316,8 +320,8 @@ def test_the_summary_is_a_page_and_an_entry_of_the_journal(finished: tuple[Run, 
     assert "The batch monday has 100 rows by sentiment version 3 (100 scored now, 0 there before)" in summary.summary
     assert summary.rows_per_second > 0
     assert ScoringSummary.model_validate_json(summary.model_dump_json()) == summary
-    assert summary.figures["confidence"].startswith(b"\x89PNG")
-    page = summary.to_html()
+    assert figures_of(summary)["confidence"].startswith(b"\x89PNG")
+    page = page_of(summary)
     assert str(result) in page
     assert "data:image/png" in page
     summary.record(url)

@@ -16,7 +16,7 @@ import pytest
 
 from sentiment.errors import StackError
 from sentiment.home import PROJECT
-from serving.bento import PACKAGES, PACKAGES_OF_KIND
+from serving.bento import requirements
 from stacks.bentoml_kubernetes.image import push_image
 from stacks.bentoml_kubernetes.registry import DOCKER_MANIFEST, ImageName, digest_of
 
@@ -235,5 +235,5 @@ def test_a_name_without_a_registry_is_refused(name: str) -> None:
 def test_the_serving_base_has_what_a_small_bento_asks_for() -> None:
     lines = (PROJECT / "deploy/docker/serving.txt").read_text(encoding="utf-8").splitlines()
     there = {line.partition("[")[0] for line in lines if not line.startswith("#")}
-    asked = {*PACKAGES, *PACKAGES_OF_KIND["linear"], *PACKAGES_OF_KIND["onnx"]}
+    asked = {each.partition("==")[0] for each in requirements(["linear", "onnx"])}
     assert asked - there == {"psycopg-binary"}, "which comes with psycopg[binary]"

@@ -126,7 +126,7 @@ def test_the_documented_stack_of_your_own_is_valid(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("extends", "message"),
     [
-        ("bass", r"top.yaml: extends: there is no stack 'bass'. Did you mean 'base'"),
+        ("bass", r"top.yaml: extends: there is no stack 'bass'\.\n  fix: Did you mean 'base'"),
         ("[base]", r"top.yaml: extends: there is no stack \['base'\]"),
         ("top", "extends itself: top -> top"),
         ("loop", "loop.yaml extends itself: top -> loop -> top"),

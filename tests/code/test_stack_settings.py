@@ -123,7 +123,7 @@ def test_the_pipelines_own_config_counts_most() -> None:
 
 
 def test_a_config_that_names_a_step_the_run_lacks_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"no step 'train_liner'\. Did you mean 'train_linear'"):
+    with pytest.raises(ConfigError, match=r"no step 'train_liner'\.\n  fix: Did you mean 'train_linear'"):
         run_options(stack({}), ["train_linear"], {"train_liner": StepOptions(cache=False)})
 
 
@@ -180,7 +180,7 @@ def test_settings_that_nobody_would_read_are_refused(settings: dict[str, Any], m
 @pytest.mark.parametrize(
     ("orchestrator", "settings", "message"),
     [
-        ("local_docker", {"run_arg": {}, "synchronous": True}, r"no setting 'run_arg'.*Did you mean 'run_args'"),
+        ("local_docker", {"run_arg": {}, "synchronous": True}, r"no setting 'run_arg'(?s:.*)Did you mean 'run_args'"),
         ("local_docker", {"run_args": "host"}, "run_args: Input should be a valid dictionary"),
         ("local", {"synchronous": True}, "the component's flavor has no run settings"),
     ],

@@ -87,7 +87,7 @@ def test_an_interval_is_a_number_and_a_unit(text: str, span: timedelta) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "h", "0m", "-1h", "1.5h", "1 h", "1w", "367d", "999999999d", "1h30m", "١h"])
 def test_anything_else_is_a_clear_error(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"is no interval\. Write a whole number and s, m, h or d"):
+    with pytest.raises(ConfigError, match=r"is no interval\.\n  fix: Write a whole number and s, m, h or d"):
         interval(text)
 
 
@@ -100,7 +100,7 @@ def test_a_tick_is_one_line_with_the_verdict(program: Program, capsys: pytest.Ca
 def test_a_run_gets_the_stack_and_its_arguments(program: Program, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     watching(program("import sys; print(sys.argv[1:], 'hong@example.com')"), "score", "monitor").tick()
-    arguments = "['--pipeline', '{0}', '--stack', 'laptop', '--act'] [EMAIL]"
+    arguments = "['{0}', '--stack', 'laptop', '--act'] [EMAIL]"
     said = [record.getMessage() for record in caplog.records if record.name == "cli.child"]
     assert said == [f"{name}: {arguments.format(name)}" for name in ("score", "monitor")]
 
@@ -162,7 +162,10 @@ def test_a_journal_out_of_reach_does_not_end_the_watch(
     monkeypatch.setenv("SENTIMENT_DATABASE_URL", f"sqlite:///{tmp_path / 'broken.db'}")
     assert watching(program("raise SystemExit(1)")).tick() == 1
     assert watching(program("")).tick() == 0
-    assert "✓ done" in capsys.readouterr().out
+    failed, done = [line for line in capsys.readouterr().out.splitlines() if line.startswith("20")]
+    assert "✗ monitor failed" in failed
+    assert "? the journal cannot be read" in done
+    assert "✓" not in done
 
 
 def test_two_watches_of_one_model_do_not_run_at_once() -> None:

@@ -13,8 +13,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.database import query_batches, query_digest
 from sentiment.data.read import ReviewStream, read, source_digest
+from sentiment.data.sources.database import query_batches, query_digest
 from sentiment.errors import ConfigError, DataError
 
 ROWS: list[dict[str, Any]] = [
@@ -120,7 +120,7 @@ def test_a_bad_row_far_into_a_file_is_named(tmp_path: Path, content: str | bytes
 
 
 def test_a_character_may_lie_across_the_blocks_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentiment.data.files._BLOCK", 5)
+    monkeypatch.setattr("sentiment.data.encoding.BLOCK", 5)
     (tmp_path / "a.csv").write_text("text\n" + "좋아요 정말\n" * 9, encoding="cp949")
     frame, _ = streamed(config(tmp_path / "a.csv", encoding="cp949"), 4)
     assert frame["text"].to_list() == ["좋아요 정말"] * 9
@@ -200,6 +200,8 @@ def test_a_query_changes_nothing(reviews_url: str) -> None:
         ("SELECT * FROM reviews WHERE id < 0", "gives no rows"),
         ("SELECT text FROM reviews", "gives no id"),
         ("SELECT id, text AS texts FROM reviews", "no column 'text'"),
+        ('SELECT 1 AS "kim@example.com", 2 AS "kim@example.com"', r"two columns of one name: \[EMAIL\]\."),
+        ('SELECT id, text AS "kim@example.com" FROM reviews', r"it has id, \[EMAIL\]\. Valid names: \[EMAIL\], id\."),
     ],
 )
 def test_a_query_that_cannot_be_used_is_one_sentence(reviews_url: str, sql: str, cause: str) -> None:
@@ -229,14 +231,15 @@ def test_the_variable_must_hold_a_url_and_its_password_is_never_shown(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "cause"),
     [
-        {"path": "database://REVIEWS_URL"},
-        {"path": "a.csv", "query": "SELECT 1"},
-        {"path": "database://postgresql://me@host/x", "query": "SELECT 1"},
-        {"path": "a.csv", "test_path": "database://REVIEWS_URL"},
+        ({"path": "database://REVIEWS_URL"}, "query and a path database://VARIABLE go together"),
+        ({"path": "a.csv", "query": "SELECT 1"}, "query and a path database://VARIABLE go together"),
+        ({"path": "database://postgresql://me@host/x", "query": "SELECT 1"}, "must name an environment variable"),
+        ({"path": "a.csv", "test_path": "database://REVIEWS_URL"}, "only path may be a database"),
     ],
 )
-def test_a_database_and_its_query_go_together(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="validation error"):
-        config(**options)
+def test_a_database_and_its_query_go_together(options: dict[str, str], cause: str) -> None:
+    for use in (source_digest, read):
+        with pytest.raises(ConfigError, match=cause):
+            use(config(**options))

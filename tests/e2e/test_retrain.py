@@ -16,7 +16,8 @@ TRAFFIC = """
 from datetime import UTC, datetime, timedelta
 import polars as pl
 from sentiment.store import PredictionRecord
-from sentiment.store.database import PredictionDatabase, default_database_url
+from sentiment.store.database import default_database_url
+from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.records import FeedbackRecord
 from sentiment.predictor import Predictor
 
@@ -28,25 +29,28 @@ texts = rows["text"].fill_null("").to_list()
 for number, (answer, rating) in enumerate(zip(champion.predict(texts, return_probs=True), rows["rating"], strict=True)):
     time = start + timedelta(seconds=number)
     events.append(PredictionRecord(
-        f"p{number}", time, str(champion.version), answer["text"], answer["label"], answer["confidence"],
+        f"p{number}", time, "sentiment", str(champion.version), answer["text"], answer["label"], answer["confidence"],
         answer["probs"], 1.0,
     ))
     label = "positive" if rating > 3 else "negative"
-    events.append(FeedbackRecord(f"f{number}", f"p{number}", time + timedelta(minutes=5), label, "api", "c"))
+    later = time + timedelta(minutes=5)
+    events.append(FeedbackRecord(f"f{number}", f"p{number}", later, "sentiment", label, "api", "c"))
     if number < 40:  # and a caller who calls everything wrong
         flipped = "positive" if answer["label"] == "negative" else "negative"
         confident = PredictionRecord(
-            f"x{number}", time, str(champion.version), f"아무 말 {number}", answer["label"], 0.95, answer["probs"], 1.0
+            f"x{number}", time, "sentiment", str(champion.version), f"아무 말 {number}", answer["label"], 0.95,
+            answer["probs"], 1.0,
         )
-        events += [confident, FeedbackRecord(f"y{number}", f"x{number}", time, flipped, "api", "flipper")]
-database = PredictionDatabase(default_database_url())
+        events += [confident, FeedbackRecord(f"y{number}", f"x{number}", time, "sentiment", flipped, "api", "flipper")]
+database = PredictionDatabase(default_database_url(), "sentiment")
 database.connect()
 assert database.insert(events) == []
 database.close()
 """
 PAUSE = """
 from sentiment.store.database import default_database_url
-from sentiment.retraining.history import journal_of, {what}
+from sentiment.store.journal import journal_of
+from sentiment.retraining.history import {what}
 with journal_of(default_database_url(), "sentiment") as journal:
     {what}(journal, "a drill", "kim")
 """
@@ -66,21 +70,23 @@ def movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def retrained(run: Run, movies: Path) -> subprocess.CompletedProcess[str]:
-    """A champion of 2024's movies meets the services of 2025; the new one does not start in the time it is given."""
+    """A champion of 2024's movies meets the services of 2025; the new one does not start in the time it is given.
+
+    Nobody tells the retraining which reviews the champion learnt from, nor how they were split.
+    """
     trained = run("--pipeline", "train", "--set", f"dataset.path={movies}", "--set", "split.test=0.3")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     python(run, TRAFFIC)
     python(run, PAUSE.format(what="pause"))
-    refused = run("--pipeline", "retrain", "--set", f"train.dataset.path={movies}")
+    refused = run("--pipeline", "retrain")
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert "paused by kim: a drill" in refused.stderr
     python(run, PAUSE.format(what="resume"))
-    return run(
-        "--pipeline",
-        "retrain",
-        *("--set", f"train.dataset.path={movies}", "--set", "train.split.test=0.3"),
-        *("--set", "deployment.start_seconds=0.05"),
-    )
+    refused = run("--pipeline", "retrain", "--set", "train=configs/train.yaml")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    told = " ".join(refused.stderr.split())
+    assert f"was trained on sample ({movies}); the retrain config names sample (data/sample/reviews.csv), which" in told
+    return run("--pipeline", "retrain", "--set", "deployment.start_seconds=0.05")
 
 
 def test_the_gate_promotes_with_the_intervals_to_prove_it(retrained: subprocess.CompletedProcess[str]) -> None:
@@ -105,8 +111,7 @@ def test_what_cannot_be_deployed_is_not_champion(run: Run, retrained: subprocess
 
 
 def test_the_journal_tells_it_all(run: Run, retrained: subprocess.CompletedProcess[str]) -> None:
-    code = "from cli.retrain import retrain_group; retrain_group()"
-    history = run.shell(f"{sys.executable} -c '{code}' history").stdout
+    history = run("retrain", "history").stdout
     expected = ("started (forced)", "Promoted: linear over v1", "champion again", "could not be deployed", "a drill")
     for sentence in expected:
         assert sentence in history, history

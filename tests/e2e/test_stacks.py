@@ -137,7 +137,7 @@ def test_a_component_that_zenml_does_not_accept_is_one_error() -> None:
     )
     with pytest.raises(ConfigError, match="tracking_url"):
         ensure_stack(config)
-    with pytest.raises(StackError, match=r"no setting 'tracking_url'.*Did you mean 'tracking_uri'"):
+    with pytest.raises(StackError, match=r"no setting 'tracking_url'(?s:.*)Did you mean 'tracking_uri'"):
         require_healthy(diagnose(config))
 
 

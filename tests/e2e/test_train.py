@@ -115,6 +115,8 @@ def test_a_mistake_ends_in_one_sentence_and_its_exit_code(
 
 def test_help_names_every_command(run: Run) -> None:
     shown = run("--help").stdout
-    assert all(word in shown for word in ("--pipeline", "--set", "--stack", "--no-cache", "models", "predict", "stack"))
+    assert all(word in shown for word in ("--pipeline", "--stack", "train", "deploy", "models", "predict", "stack"))
+    of_train = run("train", "--help").stdout
+    assert all(word in of_train for word in ("--config", "--set", "--stack", "--no-cache"))
     assert run("stack", "list").stdout.count("laptop") >= 1
     assert run("stack", "doctor").returncode == 0

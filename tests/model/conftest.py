@@ -7,12 +7,12 @@ import torch
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.load import load_config
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.clean import clean
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
-from sentiment.export.formats import to_int8, to_onnx
+from sentiment.export.onnx import to_int8, to_onnx
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier
 from sentiment.text.normalise import TextNormaliser

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig
-from sentiment.config.linear import LinearConfig
 from sentiment.data.clean import clean
 from sentiment.data.read import read
 from sentiment.data.reviews import Splits
 from sentiment.data.split import split
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.linear import LinearClassifier
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.linear import train_linear

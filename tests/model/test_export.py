@@ -10,10 +10,12 @@ from sentiment.config.export import ExportConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError, SentimentError
 from sentiment.export import ExportReport, choose_format
-from sentiment.export.parity import FP32, INT8, pick_format
+from sentiment.export.onnx import FP32, INT8
+from sentiment.export.parity import pick_format
 from sentiment.export.report import ORIGINAL
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.models.transformer import TransformerClassifier
+from sentiment.pages import page_of
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.majority import train_majority
 from tests.code.evaluation_factories import LABELS, Scripted, make_reviews, predicting, random_probabilities
@@ -65,7 +67,7 @@ def test_the_report_comes_back_from_json_and_shows_the_formats(exported: tuple[O
     report = exported[1]
 
     assert ExportReport.model_validate_json(report.model_dump_json()) == report
-    page = report.to_html()
+    page = page_of(report)
     assert page.count("<tr>") == 4
     assert "served" in page
     assert report.summary.startswith(f"Served as {report.served}: ")
@@ -85,7 +87,7 @@ def test_a_graph_that_answers_wrongly_is_out_and_the_reason_is_said(
     assert len(result.failures) == 2
     assert "onnx-int8 is out: only " in report.summary
     assert "of the texts keep their label, not 98.00%." in report.summary
-    assert ">out<" in report.to_html()
+    assert ">out<" in page_of(report)
 
 
 def test_a_graph_without_probabilities_is_out_and_the_original_is_served(

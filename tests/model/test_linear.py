@@ -9,9 +9,9 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from sentiment.config.linear import LinearConfig
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import DataError, SentimentError
+from sentiment.kinds.linear import LinearConfig
 from sentiment.models.folder import load_classifier
 from sentiment.models.linear import BATCH_TEXTS, LinearClassifier, TfIdf
 from sentiment.models.ngrams import count_ngrams, ngrams

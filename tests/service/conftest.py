@@ -17,7 +17,6 @@ import httpx
 import psutil
 import pytest
 
-from sentiment.config.linear import LinearConfig
 from sentiment.config.load import load_config
 from sentiment.config.train import TrainConfig
 from sentiment.data.clean import clean
@@ -25,6 +24,7 @@ from sentiment.data.read import read
 from sentiment.data.reviews import Reviews
 from sentiment.data.split import split
 from sentiment.home import PROJECT
+from sentiment.kinds.linear import LinearConfig
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.linear import train_linear
 

@@ -12,10 +12,10 @@ from sentiment.monitoring.drift import DriftReport, DriftTest
 from sentiment.monitoring.findings import monitor_entry
 from sentiment.monitoring.quality import DayQuality, QualityReport
 from sentiment.stats.bootstrap import Metric
-from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import make_engine
 from sentiment.store.journal import Entry, Journal
 from sentiment.store.migrations import upgrade
+from sentiment.store.records import SMOKE_TEST_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 
 DAYS = 14

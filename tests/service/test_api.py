@@ -13,7 +13,7 @@ from sentiment.data.reviews import Reviews
 from sentiment.lifecycle.deployment import smoke_test
 from sentiment.models.folder import load_classifier
 from sentiment.predictor import Predictor
-from sentiment.store.caller import SMOKE_TEST_CALLER, caller_digest
+from sentiment.store.records import SMOKE_TEST_CALLER, caller_digest
 from serving.ids import PredictionIds
 
 TEXT = "정말 재미있게 봤어요. 다시 보고 싶은 영화!"
@@ -221,6 +221,25 @@ def test_a_bad_body_is_refused_in_one_shape(client, status, code, body):
     answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, code_of(answer)) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/predict", {"text": " "}, "text: it is empty."),
+        ("/predict", {"text": 7}, "text: it is not a text."),
+        ("/predict", {"text": "a" * 5_001}, "text: it has more than 5000 characters."),
+        ("/predict", {}, "text: it is missing."),
+        ("/predict", {"text": "a", "secret": 1}, "The body: it has an unknown field."),
+        ("/predict", [], "The body: it is not a JSON object."),
+        ("/predict_batch", {"texts": "a"}, "texts: it is not a list."),
+        ("/predict_batch", {"texts": []}, "texts: it has no texts."),
+        ("/predict_batch", {"texts": ["a"] * 257}, "texts: it has more than 256 texts."),
+        ("/predict_batch", {"texts": ["a", ""]}, "texts.1: it is empty."),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_in_words_for_people(client, path, body, message):
+    assert client.post(path, json=body).json()["error"]["message"] == message
 
 
 def test_other_refusals_have_the_same_shape(client):

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from sentiment.store.caller import SMOKE_TEST_CALLER
 from sentiment.store.database import make_engine
 from sentiment.store.feedback import SCHEMA, read_feedback
 from sentiment.store.migrations import upgrade
+from sentiment.store.records import SMOKE_TEST_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 from tests.service.postgres_server import PostgresServer
 
@@ -73,7 +73,7 @@ def test_labels_come_with_the_prediction_or_the_score_they_are_about(url: str, e
         scores=[scored("s1")],
         feedback=[answered("f1", "p1", 1), answered("f2", "s1", 2), answered("f3", "gone", 3)],
     )
-    frame = read_feedback(url, max_rows=10)
+    frame = read_feedback(url, "sentiment", max_rows=10)
     assert frame.schema == SCHEMA
     assert frame["id"].to_list() == ["f1", "f2", "f3"]
     assert frame["text"].to_list() == ["리뷰 p1", "묶음 s1", None]
@@ -84,7 +84,7 @@ def test_labels_come_with_the_prediction_or_the_score_they_are_about(url: str, e
 
 
 def test_an_empty_database_gives_no_rows(url: str) -> None:
-    frame = read_feedback(url, max_rows=10)
+    frame = read_feedback(url, "sentiment", max_rows=10)
     assert (frame.height, frame.schema) == (0, SCHEMA)
 
 
@@ -94,7 +94,7 @@ def test_the_newest_labels_come_oldest_first(url: str, engine: Engine) -> None:
         predictions=[predicted(f"p{number}") for number in range(5)],
         feedback=[answered(f"f{number}", f"p{number}", number) for number in range(5)],
     )
-    assert read_feedback(url, max_rows=3)["id"].to_list() == ["f2", "f3", "f4"]
+    assert read_feedback(url, "sentiment", max_rows=3)["id"].to_list() == ["f2", "f3", "f4"]
 
 
 def test_the_smoke_test_is_left_out(url: str, engine: Engine) -> None:
@@ -103,7 +103,7 @@ def test_the_smoke_test_is_left_out(url: str, engine: Engine) -> None:
         predictions=[predicted("p1", caller=SMOKE_TEST_CALLER), predicted("p2", caller="c"), predicted("p3")],
         feedback=[answered(f"f{number}", f"p{number}", number) for number in (1, 2, 3)],
     )
-    assert read_feedback(url, max_rows=10)["id"].to_list() == ["f2", "f3"]
+    assert read_feedback(url, "sentiment", max_rows=10)["id"].to_list() == ["f2", "f3"]
 
 
 def test_coverage_is_of_all_predictions_of_the_day(url: str, engine: Engine) -> None:
@@ -120,4 +120,4 @@ def test_coverage_is_of_all_predictions_of_the_day(url: str, engine: Engine) -> 
             answered("f5", "s1", 5),
         ],
     )
-    assert read_feedback(url, max_rows=10)["coverage"].to_list() == [0.25, 0.25, 0.25, 1.0, 1.0]
+    assert read_feedback(url, "sentiment", max_rows=10)["coverage"].to_list() == [0.25, 0.25, 0.25, 1.0, 1.0]

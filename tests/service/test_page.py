@@ -44,13 +44,13 @@ def test_a_review_is_read_explained_and_judged(page: Page):
     expect(result.locator(".bars")).to_contain_text(re.compile(r"\d+\.\d%"))
     expect(result.locator(".words span")).to_have_text(GOOD.split())
     page.get_by_role("button", name="틀려요").click()
-    expect(result).to_contain_text("기록했어요")
+    expect(result).to_contain_text("저장했습니다")
     expect(page.locator("#recent")).to_contain_text(GOOD)
 
 
 def test_what_a_person_types_is_never_markup(page: Page):
     page.get_by_label("리뷰", exact=True).fill(HOSTILE + " " + GOOD)
-    page.get_by_role("button", name="읽어 보기").click()
+    page.get_by_role("button", name="분석하기").click()
 
     expect(page.locator("#result .words")).to_be_visible()
     expect(page.locator("#recent")).to_contain_text(HOSTILE)
@@ -62,11 +62,11 @@ def test_an_error_is_shown_and_goes_away(browser, server):
     page.goto(server.url)
     page.route("**/predict", lambda route: route.abort())
     page.get_by_label("리뷰", exact=True).fill(GOOD)
-    page.get_by_role("button", name="읽어 보기").click()
-    expect(page.get_by_role("alert")).to_have_text("서버에 닿지 않습니다.")
+    page.get_by_role("button", name="분석하기").click()
+    expect(page.get_by_role("alert")).to_have_text("서버에 연결할 수 없습니다.")
 
     page.unroute("**/predict")
-    page.get_by_role("button", name="읽어 보기").click()
+    page.get_by_role("button", name="분석하기").click()
     expect(page.locator("#result .label")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     page.close()
@@ -78,9 +78,9 @@ def test_a_csv_is_read_in_chunks_and_comes_back(page: Page, encoding: str):
     file = {"name": "reviews.csv", "mimeType": "text/csv", "buffer": "\r\n".join(lines).encode(encoding)}
 
     page.locator("#file").set_input_files(file)  # type: ignore[arg-type]
-    expect(page.locator("#csv")).to_contain_text("151 개를 읽었습니다. 1 개는")
+    expect(page.locator("#csv")).to_contain_text("151건을 분석했습니다. 1건은 비었거나 너무 길어 제외했습니다.")
     with page.expect_download() as download:
-        page.get_by_role("link", name="결과 내려받기").click()
+        page.get_by_role("link", name="결과 다운로드").click()
 
     rows = download.value.path().read_bytes().decode("utf-8-sig").split("\r\n")
     assert rows[0] == '"text","prediction","confidence","prediction_id","model_version"'
@@ -94,9 +94,9 @@ def test_the_language_follows_the_browser_and_the_button(browser, server):
     page = context.new_page()
     page.goto(server.url)
 
-    expect(page.get_by_role("heading", level=1)).to_have_text("How does this review feel?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review sentiment")
     page.get_by_role("button", name="한국어").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("이 리뷰는 어떤 마음일까요?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("리뷰 감성 분석")
     expect(page.locator("html")).to_have_attribute("lang", "ko")
     expect(page.locator("#model")).to_contain_text("0.810")
     page.goto(f"{server.url}/docs")

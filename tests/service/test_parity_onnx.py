@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from sentiment.config.transformer import CompactEncoder, TransformerConfig
 from sentiment.data.reviews import Reviews
-from sentiment.export.formats import to_int8, to_onnx
+from sentiment.export.onnx import to_int8, to_onnx
+from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.onnx import OnnxClassifier
 from sentiment.predictor import Prediction, Predictor
 from sentiment.text.normalise import TextNormaliser

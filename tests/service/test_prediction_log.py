@@ -37,11 +37,11 @@ from sentiment.store import PredictionLog, PredictionRecord
 url, spool, rows, pause, queue_size, file_bytes = sys.argv[1:]
 if int(file_bytes):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_bytes), int(file_bytes)))
-log = PredictionLog(url, Path(spool), queue_size=int(queue_size))
+log = PredictionLog(url, Path(spool), "sentiment", queue_size=int(queue_size))
 log.start()
 for _ in range(int(rows)):
-    id = uuid.uuid4().hex
-    log.put(PredictionRecord(id, datetime.now(UTC), "1", "좋아요 " * 20, "positive", 0.9, {"positive": 0.9}, 1.0))
+    id, now = uuid.uuid4().hex, datetime.now(UTC)
+    log.put(PredictionRecord(id, now, "sentiment", "1", "좋아요 " * 20, "positive", 0.9, {"positive": 0.9}, 1.0))
     print(id, time.time(), flush=True)
     time.sleep(float(pause))
 log.close(20)
@@ -53,6 +53,7 @@ def record(**changes: object) -> PredictionRecord:
     base = PredictionRecord(
         uuid.uuid4().hex,
         datetime.now(UTC),
+        "sentiment",
         "3",
         "배송이 빨라서 좋아요",
         "positive",
@@ -127,8 +128,8 @@ def start_log(tmp_path: Path) -> Iterator[StartLog]:
     """Start a log on a database, with its spool in this test's folder; closed at the end."""
     logs = []
 
-    def start(url: str, **options: int) -> PredictionLog:
-        log = PredictionLog(url, tmp_path / "spool", **options)
+    def start(url: str, model_name: str = "sentiment", **options: int) -> PredictionLog:
+        log = PredictionLog(url, tmp_path / "spool", model_name, **options)
         logs.append(log)
         log.start()
         return log

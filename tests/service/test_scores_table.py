@@ -24,10 +24,9 @@ from sentiment.scoring import score as scoring
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.scoring.score import score_shard
 from sentiment.scoring.snapshot import take_snapshot
-from sentiment.scoring.target import Target
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from sentiment.store.database import make_engine
-from sentiment.store.scores import ScoreStore
+from sentiment.store.scores import ScoreStore, Target
 from sentiment.store.tables import scores
 from tests.service.postgres_server import PostgresServer
 
@@ -198,7 +197,7 @@ def test_a_server_that_stops_in_the_middle_leaves_what_a_second_run_goes_on_from
 
     with pytest.raises(StackError, match="run the same command again") as raised:
         score_shard(shard, Slow(), TARGET, postgres.url, on_progress=stop_after_some)
-    assert "\n" not in str(raised.value)
+    assert "\n" not in raised.value.cause
     postgres.start()
     scored, skipped = finish(shard, postgres.url)
     assert skipped >= 400

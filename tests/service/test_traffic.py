@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sentiment.data.reviews import Reviews
 from sentiment.errors import SentimentError
 from sentiment.models.linear import LinearClassifier
-from sentiment.stats.metrics import Probabilities
+from sentiment.stats import Probabilities
 from serving import batching, remote
 from serving.batching import MEASURED_TEXTS, SHORT_CHARS, InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import Metrics

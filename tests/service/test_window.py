@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import insert
 
 from sentiment.errors import StackError
-from sentiment.monitoring.window import LABELLED_SCHEMA, TRAFFIC_SCHEMA, read_labelled, read_window
-from sentiment.store.caller import SMOKE_TEST_CALLER
+from sentiment.monitoring.window import read_window
+from sentiment.pages import page_of
 from sentiment.store.database import make_engine
 from sentiment.store.migrations import upgrade
+from sentiment.store.records import SMOKE_TEST_CALLER
 from sentiment.store.tables import feedback, predictions, scores
+from sentiment.store.window import LABELLED_SCHEMA, TRAFFIC_SCHEMA, WINDOW_SCHEMA, read_labelled
 from tests.service.postgres_server import PostgresServer
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -118,7 +120,7 @@ def test_the_window_is_the_newest_rows_of_one_version_with_their_latest_label(da
 
 def test_labelled_rows_and_traffic_are_of_every_version_and_of_the_period(database_url: str) -> None:
     fill(database_url)
-    found = read_labelled(database_url, NOON - 30 * DAY)
+    found = read_labelled(database_url, "sentiment", NOON - 30 * DAY)
     assert found.labels.select("id", "model_version", "truth").rows() == [
         ("a", "2", "positive"),
         ("b", "2", "negative"),
@@ -131,21 +133,21 @@ def test_labelled_rows_and_traffic_are_of_every_version_and_of_the_period(databa
         (date(2026, 3, 10), "2", 3, pytest.approx((0.95 + 0.5 + 0.75) / 3)),
         (date(2026, 3, 10), "3", 1, 0.75),
     ]
-    assert read_labelled(database_url, NOON - 30 * DAY, limit=2).labels["id"].to_list() == ["canary", "s"]
+    assert read_labelled(database_url, "sentiment", NOON - 30 * DAY, limit=2).labels["id"].to_list() == ["canary", "s"]
 
 
 def test_an_empty_database_is_made_and_has_no_rows(database_url: str) -> None:
     window = read_window(database_url, "sentiment", "1", 100)
-    assert window.frame().schema == {"text": pl.String(), **LABELLED_SCHEMA}
+    assert window.frame().schema == WINDOW_SCHEMA
     assert "answered nothing yet" in window.summary
-    found = read_labelled(database_url, NOON)
+    found = read_labelled(database_url, "sentiment", NOON)
     assert (found.labels.height, found.traffic.height) == (0, 0)
     assert (found.labels.schema, found.traffic.schema) == (LABELLED_SCHEMA, TRAFFIC_SCHEMA)
 
 
 def test_the_page_of_a_window_holds_counts_and_no_text(database_url: str) -> None:
     fill(database_url)
-    page = read_window(database_url, "sentiment", "2", 100).to_html()
+    page = page_of(read_window(database_url, "sentiment", "2", 100))
     assert "좋아요" not in page
     assert "2026-03-09" in page
     assert "endpoint" in page

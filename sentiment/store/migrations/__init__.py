@@ -1,7 +1,8 @@
 """Brings a prediction database to the tables of this code, with Alembic and without an ini file.
 
-New migration: add a module to versions/ whose `down_revision` is the latest one. Only ever add tables, columns with a
-default and indexes: during a switch of versions, the server before this one still writes to the same database.
+New migration: add a module to versions/ whose `down_revision` is the latest one. Take nothing away that the version
+before writes to or reads: during a switch of versions, its server still uses the same database. A new column has a
+default.
 """
 
 import logging
@@ -28,14 +29,20 @@ def upgrade(engine: Engine) -> None:
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
     with _locked(engine) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
+        if current == scripts.get_current_head():
+            return
         if current is not None and current not in known:
             _logger.warning(
                 "The prediction database has the tables of a newer version (%s): used as they are.", current
             )
             return
+        if engine.dialect.name == "sqlite":
+            # Its driver begins no transaction for DDL: a process killed half-way would leave half a migration.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

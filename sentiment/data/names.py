@@ -1,0 +1,22 @@
+"""How names and values that come from a file are shown: a file without a header has a review as its column names."""
+
+from collections.abc import Iterable
+
+from sentiment.text.pii import mask
+
+LONGEST = 40
+MOST = 12
+
+
+def masked(name: str) -> str:
+    """One name or value in one line, masked and cut."""
+    one_line = mask(" ".join(name.split()))
+    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in one_line)
+    return printable if len(printable) <= LONGEST else f"{printable[: LONGEST - 1]}…"
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first names as `masked`, and how many there are besides."""
+    every = [masked(name) for name in names]
+    rest = len(every) - MOST
+    return ", ".join(every[:MOST]) + (f" and {rest} more" if rest > 0 else "")

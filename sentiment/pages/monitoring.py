@@ -1,0 +1,233 @@
+"""The pages of monitoring: the reference, the window, drift (ours and Evidently's) and quality. None shows a text."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from sentiment.monitoring.data_quality import DataQuality
+from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
+from sentiment.monitoring.domain import Term
+from sentiment.monitoring.drift import DriftReport, DriftTest
+from sentiment.monitoring.evidently_report import EvidentlyReport
+from sentiment.monitoring.quality import DayQuality, QualityReport
+from sentiment.monitoring.reference import Reference
+from sentiment.monitoring.window import Window
+from sentiment.pages import html
+from sentiment.pages.dispatch import Figures, compose, figures_of
+from sentiment.stats.bootstrap import Metric
+
+MOST_DISTRIBUTIONS = 8
+
+
+@compose.register
+def _reference(reference: Reference, figures: Figures) -> str:
+    """Counts and means, no texts."""
+    frame = reference.frame()
+    described = describe(frame["text"], reference.vocabulary)
+    shares = frame.group_by("label").agg(rows=pl.len(), confidence=pl.col("confidence").mean()).sort("label")
+    languages = described["language"].value_counts().sort("language")
+    return html.page(
+        "Reference for monitoring",
+        html.paragraph(reference.summary),
+        html.paragraph("Monitoring compares new texts and the model's answers with these."),
+        html.section("Predicted labels", html.table(["label", "rows", "mean confidence"], shares.rows())),
+        html.section("Languages, by their letters", html.table(["language", "rows"], languages.rows())),
+        html.section(
+            "Texts",
+            html.table(
+                ["", "mean", "standard deviation", "share of texts above 0"],
+                [
+                    (each.title, column.mean(), column.std(), (column > 0).mean())
+                    for each in DESCRIPTORS
+                    for column in [described[each.name]]
+                ],
+            ),
+        ),
+    )
+
+
+@compose.register
+def _window(window: Window, figures: Figures) -> str:
+    frame = window.frame().with_columns(day=pl.col("time").dt.date())
+    tables = [
+        html.section(
+            f"Rows by {column}", html.table((column, "rows"), frame[column].value_counts().sort(column).rows())
+        )
+        for column in ("day", "label", "origin")
+    ]
+    return html.page("Window", html.paragraph(window.summary), *tables)
+
+
+@figures_of.register
+def _drift_figures(report: DriftReport) -> dict[str, bytes]:
+    """All effects against their thresholds, and both distributions of what drifted."""
+    if not report.tests:
+        return {}
+    from sentiment.pages import plots
+
+    return {
+        "effects": plots.effects(report.tests),
+        **{
+            test.name: plots.distribution(test.title, test.distribution)
+            for test in report.drifted[:MOST_DISTRIBUTIONS]
+            if test.distribution
+        },
+    }
+
+
+@compose.register
+def _drift(report: DriftReport, figures: Figures) -> str:
+    """The verdict, the tests, the pictures, what is typical of the window, and the state of its data."""
+    ok = {"drift": False, "no_drift": True, "not_enough_data": None}[report.status]
+    known = report.since and report.until
+    period = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC" if known else "–"
+    return html.page(
+        "Drift",
+        html.badge(report.status.replace("_", " "), ok),
+        html.paragraph(report.summary),
+        html.table(
+            ["window", "rows", "distinct texts", "reference", "model version"],
+            [(period, report.rows, report.texts, report.reference_rows, report.model_version)],
+        ),
+        html.section("Tests", _test_table(report.tests)),
+        *(html.figure(png, stem) for stem, png in figures.items()),
+        html.section("What tells the texts apart", *_terms(report.terms)),
+        html.section("Data", _data_table(report.data)),
+    )
+
+
+@compose.register
+def _evidently(report: EvidentlyReport, figures: Figures) -> str:
+    """Evidently's own page, whose scripts come with it: about 4 MB."""
+    if report.snapshot is None:
+        return html.page(
+            "Drift, by Evidently", html.paragraph("Not enough data: nothing was compared. The drift report says why.")
+        )
+    from evidently.core.report import Snapshot
+
+    page: str = Snapshot.loads(report.snapshot).get_html_str(as_iframe=False)
+    return page
+
+
+@figures_of.register
+def _quality_figures(report: QualityReport) -> dict[str, bytes]:
+    """Accuracy by day beside the estimate, when there is a day to draw."""
+    days = [day for day in report.days if report.model_version in {None, day.model_version}]
+    if not days:
+        return {}
+    from sentiment.pages import plots
+
+    return {"quality": plots.quality_by_day(days, report.reference_accuracy, report.max_accuracy_loss)}
+
+
+@compose.register
+def _quality(report: QualityReport, figures: Figures) -> str:
+    """The verdict, how far the labels can be trusted, the days."""
+    ok = {"ok": True, "drop": False, "not_enough_data": None}[report.status]
+    return html.page(
+        f"Quality of version {report.model_version}" if report.model_version else "Quality",
+        html.badge(report.status.replace("_", " "), ok),
+        html.paragraph(report.summary),
+        html.table(
+            ["", "now", "95% interval", "in the test"],
+            [
+                _compared("accuracy", report.accuracy, report.reference_accuracy),
+                _compared("macro-F1", report.macro_f1, report.reference_macro_f1),
+                ("accuracy expected from the confidence", report.estimate, None, report.reference_accuracy),
+            ],
+        ),
+        *(html.figure(png, "accuracy by day") for png in figures.values()),
+        html.section("How far the labels can be trusted", *_trust(report)),
+        html.section("By day and model version", html.paragraph(_READING), _day_table(report.days)),
+    )
+
+
+def _test_table(tests: Sequence[DriftTest]) -> str:
+    return html.table(
+        ["", "what", "effect", "drift from", "method", "window", "reference", ""],
+        [
+            (
+                html.badge("drift", False) if test.drifted else "",
+                test.title,
+                f"{test.effect:.3f}",
+                f"{test.threshold:.3f}",
+                test.method,
+                test.rows,
+                test.reference_rows,
+                test.detail,
+            )
+            for test in sorted(tests, key=lambda test: -test.excess)
+        ],
+    )
+
+
+def _terms(terms: Sequence[Term]) -> Iterator[str]:
+    if not terms:
+        yield html.paragraph("Nothing was compared.")
+        return
+    yield html.paragraph("Character n-grams that tell the window from the reference best, and who has them.")
+    yield html.table(
+        ["n-gram", "reference", "window"],
+        [(term.text, f"{term.reference:.1%}", f"{term.window:.1%}") for term in terms],
+    )
+
+
+def _data_table(data: DataQuality) -> str:
+    return html.table(
+        ["rows", "empty", "repeated", "with odd characters", f"over {MOST_CHARACTERS:,} characters"],
+        [(data.rows, data.empty, data.repeated, data.odd, data.too_long)],
+    )
+
+
+def _compared(name: str, metric: Metric | None, reference: float) -> tuple[object, ...]:
+    if metric is None:
+        return name, None, None, reference
+    return name, metric.value, f"{metric.low:.3f} to {metric.high:.3f}", reference
+
+
+def _trust(report: QualityReport) -> Iterator[str]:
+    yield html.table(
+        ["rows", "with a label", "confirmed", "corrected", "coverage"],
+        [(report.rows, report.labels, report.confirmed, report.corrected, f"{report.coverage:.1%}")],
+    )
+    yield html.paragraph(
+        f"A day's labels count for the verdict when they cover {report.min_coverage:.0%} of its rows"
+        + (f", or come from {', '.join(report.random_sources)}" if report.random_sources else "")
+        + ". People who answer by themselves correct more often than they confirm: from their labels alone the "
+        "model looks worse than it is."
+    )
+    if report.estimate_error is not None:
+        yield html.paragraph(f"The estimate is off by {report.estimate_error:+.3f} on the labels that count.")
+
+
+def _day_table(days: Sequence[DayQuality]) -> str:
+    return html.table(
+        _DAY_HEADERS,
+        [
+            (
+                day.day.isoformat(),
+                day.model_version,
+                day.rows,
+                day.labels,
+                f"{day.coverage:.0%}",
+                day.counted,
+                day.confirmed,
+                day.corrected,
+                None if day.accuracy is None else str(day.accuracy),
+                None if day.macro_f1 is None else str(day.macro_f1),
+                day.estimate,
+                None if day.estimate_error is None else f"{day.estimate_error:+.3f}",
+            )
+            for day in days
+        ],
+    )
+
+
+_DAY_HEADERS = (
+    *("day", "version", "rows", "labels", "coverage", "that count", "confirmed", "corrected"),
+    *("accuracy", "macro-F1", "estimate", "its error"),
+)
+_READING = (
+    "Accuracy and macro-F1 are of the rows that have a label by now, with 95% intervals; the estimate is of all rows. "
+    "Its error is estimate minus accuracy, both on the labelled rows."
+)

@@ -1,0 +1,77 @@
+"""What a retraining trains with: the champion's own config, so that no other data takes the champion's place."""
+
+import os
+
+import yaml
+
+from sentiment.config.dataset import DatasetConfig
+from sentiment.config.load import overlay, validate
+from sentiment.config.retrain import RetrainConfig
+from sentiment.config.train import CONFIG_FILE, TrainConfig
+from sentiment.data.sources import shown
+from sentiment.errors import ConfigError, SentimentError
+from sentiment.registry import Registry
+
+
+def training_config(config: RetrainConfig, registry: Registry) -> TrainConfig:
+    """`config.train`; where that is null the config that the champion was trained with, and `config.train_changes`.
+
+    Raises SentimentError when there is no champion, or its config cannot be read, ConfigError for changes that do not
+    fit.
+    """
+    if config.train is not None:
+        return config.train
+    name, champion = registry.model_name, registry.champion()
+    if champion is None:
+        raise SentimentError(f"{name} has no champion to retrain.", "Train one: python run.py --pipeline train.")
+    own = _config_of(registry, champion.version)
+    if own is None:
+        raise SentimentError(
+            f"The config that {name} version {champion.version} was trained with is not stored, or not readable today.",
+            "Train it again: python run.py --pipeline train; or name train: in the retrain config.",
+        )
+    if not config.train_changes:
+        return own
+    raw = overlay(own.model_dump(mode="json"), config.train_changes)
+    return validate(raw, TrainConfig, f"The config of {name} version {champion.version} with train_changes")
+
+
+def require_data_of_champion(training: TrainConfig, registry: Registry) -> None:
+    """Raise ConfigError when `training` is for other data than the champion learnt from.
+
+    That is another dataset, other labels, or texts that nobody wrote. A champion whose config is not stored cannot be
+    compared with.
+    """
+    champion = registry.champion()
+    own = _config_of(registry, champion.version) if champion else None
+    if champion is None or own is None or _same(own.dataset, training.dataset):
+        return
+    before, now = own.dataset, training.dataset
+    raise ConfigError(
+        f"The champion {registry.model_name} version {champion.version} was trained on {_shown(before, now)}; "
+        f"the retrain config names {_shown(now, before)}.",
+        "Leave train out, which retrains on the champion's own data; or train and promote by hand first.",
+    )
+
+
+def _config_of(registry: Registry, version: int) -> TrainConfig | None:
+    try:
+        return validate(yaml.safe_load(registry.report(version, CONFIG_FILE)), TrainConfig, CONFIG_FILE)
+    except ConfigError:
+        return None
+
+
+def _same(own: DatasetConfig, other: DatasetConfig) -> bool:
+    place = _place(own) == _place(other) and own.name == other.name
+    return place and own.labels == other.labels and (own.synthetic or not other.synthetic)
+
+
+def _place(dataset: DatasetConfig) -> tuple[str, str | None]:
+    return os.path.realpath(os.path.expanduser(shown(dataset.path))), dataset.query
+
+
+def _shown(dataset: DatasetConfig, other: DatasetConfig) -> str:
+    """The dataset, and in what it differs from `other` besides name and path."""
+    labels = f", with the labels {', '.join(dataset.labels)}" if dataset.labels != other.labels else ""
+    synthetic = ", which is synthetic" if dataset.synthetic and not other.synthetic else ""
+    return f"{dataset.name} ({shown(dataset.path)}){labels}{synthetic}"

@@ -1,0 +1,57 @@
+"""JSON that is read by other versions than the one that wrote it: it says its format, and a failure says what to do."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from sentiment.errors import SentimentError
+from sentiment.frozen import Frozen
+
+UPDATE = (
+    "Update this installation: git pull, then pip install -r requirements.txt -c requirements.lock; "
+    "or roll back to a model that was registered before."
+)
+DAMAGED = "Run the pipeline that wrote it again, or restore it from a backup."
+
+
+class Stored(Frozen):
+    """What is kept as JSON. A class whose JSON changes raises the default of `format` and goes on reading older ones.
+
+    JSON from before there was `format` has none and is of format 1.
+    """
+
+    format: int = 1
+
+    @classmethod
+    def read(cls, text: str | bytes, source: str) -> Self:
+        """Read what was stored; `source` says what it is, as the beginning of a sentence.
+
+        Raises SentimentError when it is damaged, or of a newer version.
+        """
+        try:
+            found = json.loads(text)
+            if isinstance(found, dict):
+                require_known_format(found, cls.model_fields["format"].default, source)
+            return cls.model_validate_json(text)
+        except ValidationError as error:  # a ValueError too, as is what json raises
+            unknown = [".".join(map(str, each["loc"])) for each in error.errors() if each["type"] == "extra_forbidden"]
+            if unknown:
+                raise SentimentError(
+                    f"{source} was stored by a newer version: this one does not know {', '.join(unknown)}.", UPDATE
+                ) from error
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "JSON"
+            raise SentimentError(f"{source} cannot be read: {place}: {first['msg']}.", DAMAGED) from error
+        except ValueError as error:
+            raise SentimentError(f"{source} cannot be read: it is not JSON ({error}).", DAMAGED) from error
+
+
+def require_known_format(found: Mapping[str, Any], newest: int, source: str) -> None:
+    """Raise SentimentError when the JSON object `found` is of a newer format than `newest`."""
+    stored = found.get("format", 1)
+    if isinstance(stored, int) and stored > newest:
+        raise SentimentError(
+            f"{source} was stored by a newer version (format {stored}; this one reads {newest}).", UPDATE
+        )
