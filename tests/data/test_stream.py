@@ -201,7 +201,10 @@ def test_a_query_changes_nothing(reviews_url: str) -> None:
         ("SELECT text FROM reviews", "gives no id"),
         ("SELECT id, text AS texts FROM reviews", "no column 'text'"),
         ('SELECT 1 AS "kim@example.com", 2 AS "kim@example.com"', r"two columns of one name: \[EMAIL\]\."),
-        ('SELECT id, text AS "kim@example.com" FROM reviews', r"it has id, \[EMAIL\]\. Valid names: \[EMAIL\], id\."),
+        (
+            'SELECT id, text AS "kim@example.com" FROM reviews',
+            r"id, \[EMAIL\]\.\s+fix: Valid names: \[EMAIL\], id\.",
+        ),
     ],
 )
 def test_a_query_that_cannot_be_used_is_one_sentence(reviews_url: str, sql: str, cause: str) -> None:
