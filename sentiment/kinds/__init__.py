@@ -21,10 +21,14 @@ from sentiment.frozen import Frozen
 
 
 class ModelConfig(Frozen):
-    """What every model file says. Validating one against this class gives the config class of its kind."""
+    """What every model file says. Validating one against this class, or calling it, gives the class of its kind."""
 
     kind: str
     name: str
+
+    def __new__(cls, **values: Any) -> Self:
+        """ZenML makes a step's parameter by calling the class that the step names."""
+        return super().__new__(config_class(values["kind"]) if cls is ModelConfig and "kind" in values else cls)  # type: ignore[arg-type]
 
     @model_validator(mode="wrap")
     @classmethod
