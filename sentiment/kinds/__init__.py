@@ -26,9 +26,9 @@ class ModelConfig(Frozen):
     kind: str
     name: str
 
-    def __new__(cls, **values: Any) -> Self:
+    def __new__(cls, **values: Any) -> Any:
         """ZenML makes a step's parameter by calling the class that the step names."""
-        return super().__new__(config_class(values["kind"]) if cls is ModelConfig and "kind" in values else cls)  # type: ignore[arg-type]
+        return super().__new__(config_class(values["kind"]) if cls is ModelConfig and "kind" in values else cls)
 
     @model_validator(mode="wrap")
     @classmethod
