@@ -123,8 +123,10 @@ def _imported(module: str, path: Path, find: _Finder) -> Iterator[str]:
 
 
 def _imports_its_package(function: ast.FunctionDef) -> bool:
-    code = ast.unparse(function)
-    return "iter_modules(__path__)" in code and "import_module(" in code
+    calls = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return any(call.endswith("iter_modules(__path__)") for call in calls) and any(
+        call.startswith("import_module(") for call in calls
+    )
 
 
 def _runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
