@@ -144,14 +144,18 @@ def test_services_are_drift_and_a_drop_and_act_retrains(drifted: Result) -> None
     assert "Promoted: linear" in retrained
 
 
-def test_pages_lie_where_it_says(drifted: Result) -> None:
+def test_pages_lie_where_it_says(drifted: Result, run: Run) -> None:
     pages = [Path(found) for found in re.findall(r"(/\S+report\.html)", drifted.stdout)]
-    assert len(pages) == 3
-    drift, quality, decision = (page.read_text(encoding="utf-8") for page in pages)
+    assert len(pages) == 4
+    drift, evidently, quality, decision = (page.read_text(encoding="utf-8") for page in pages)
     assert "data:image/png" in drift
     assert "correct more often than they confirm" in quality
     assert "quality_drop" in decision
     assert len(drift) < 2_000_000
+    assert "Drift in column 'unseen'" in evidently
+    workspace = Path(run.state["SENTIMENT_HOME"]) / "evidently"
+    assert f"evidently ui --workspace {workspace}" in drifted.stdout
+    assert len(list(workspace.glob("*/snapshots/*.json"))) == 2  # the first run had nothing to compare
 
 
 def test_the_journal_can_draw_drift_and_quality_over_time(drifted: Result, traffic: Traffic) -> None:
