@@ -6,6 +6,7 @@ your name, wait longer than a write takes, read it back; only the one who finds 
 longer than the others wait might have overwritten somebody who is inside, so who was that slow does not enter.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -25,7 +26,9 @@ SETTLING_SECONDS = 2.0  # longer than a write takes
 STALE_SECONDS = 60.0  # far longer than a promotion takes
 SECONDS_TO_WAIT = 3 * STALE_SECONDS
 POLL_SECONDS = 0.1
+MOST_REFUSALS = 20
 
+logger = logging.getLogger(__name__)
 # The owners of this process that are at work; a name of this process that is not here has failed.
 _at_work: set[str] = set()
 
@@ -106,7 +109,7 @@ def _claimed(registry: Registry, owner: str) -> Iterator[Callable[[], None]]:
 def _claim(registry: Registry, owner: str) -> float:
     """Wait until the claim is `owner`'s; returns when it was written, by the monotonic clock."""
     deadline = time.monotonic() + SECONDS_TO_WAIT
-    holder, seen = None, 0.0
+    holder, seen, refusals = None, 0.0, 0
     while (now := time.monotonic()) < deadline:
         found = _holder(registry)
         if found != holder:
@@ -115,7 +118,12 @@ def _claim(registry: Registry, owner: str) -> float:
         if found and found != owner and not known_dead(found) and now - seen < STALE_SECONDS:
             time.sleep(POLL_SECONDS)
             continue
-        registry.client.set_registered_model_tag(registry.model_name, CLAIM, owner)
+        if not _wrote(registry, owner):
+            refusals += 1
+            if refusals == MOST_REFUSALS:
+                break
+            time.sleep(POLL_SECONDS)
+            continue
         written = time.monotonic()
         if written - now > SETTLING_SECONDS:
             time.sleep(STALE_SECONDS)  # whoever was overwritten has left by then
@@ -123,6 +131,18 @@ def _claim(registry: Registry, owner: str) -> float:
         if _holder(registry) == owner:
             return written
     raise _busy(registry, holder or "another process")
+
+
+def _wrote(registry: Registry, owner: str) -> bool:
+    """Write the claim. Of two first writes at the same moment MLflow's database refuses one, with an error."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        registry.client.set_registered_model_tag(registry.model_name, CLAIM, owner)
+    except MlflowException as error:
+        logger.info("The claim was not written: %s", error)
+        return False
+    return True
 
 
 def _holder(registry: Registry) -> str | None:

@@ -1,14 +1,16 @@
-"""Model folders to register, and a registry whose process dies."""
+"""Model folders to register, a registry whose process dies, and promotions at the same moment."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sentiment.errors import GateError
 from sentiment.lifecycle import Lifecycle
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Change, Registry
-from sentiment.registry.records import Event
+from sentiment.registry.records import Event, ModelVersion
 
 WRITES = ("set_", "delete_", "create_", "log_")
 
@@ -83,3 +85,43 @@ def register(lifecycle: Lifecycle, root: Path, weights: str, gate: str | None = 
             **values,
         },
     ).version
+
+
+def at_once(uri: str, journal: str, versions: list[int]) -> dict[int, Exception | ModelVersion]:
+    """Promote these versions at the same moment, each as a process of its own would."""
+    barrier = threading.Barrier(len(versions))
+    ends: dict[int, Exception | ModelVersion] = {}
+
+    class Together(Lifecycle):
+        def settle(self) -> str | None:
+            barrier.wait(30)
+            return super().settle()
+
+    def run(version: int) -> None:
+        lifecycle = Together(Registry(uri), journal)
+        try:
+            ends[version] = lifecycle.promote(version, f"I want {version}", actor=f"user {version}")
+        except Exception as error:
+            ends[version] = error
+
+    threads = [threading.Thread(target=run, args=(version,)) for version in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
+
+
+def require_a_chain(registry: Registry, ends: dict[int, Exception | ModelVersion], champion: int) -> None:
+    """Each row names the one before it; the last is the champion; everybody knows whether they won."""
+    rows = registry.history()[1:]
+    assert [each.from_version for each in rows] == [champion, *(each.version for each in rows)][:-1]
+    assert registry.champion() == registry.get(rows[-1].version)
+    assert [each.status for each in registry.versions()].count("champion") == 1
+    winners = {version for version, end in ends.items() if isinstance(end, ModelVersion)}
+    assert winners == {each.version for each in rows}
+    for version in ends.keys() - winners:
+        error = ends[version]
+        assert isinstance(error, GateError), error
+        assert "became the champion of sentiment at" in error.cause
+        assert "nothing was changed" in error.cause

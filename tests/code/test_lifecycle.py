@@ -8,41 +8,46 @@ from typing import Any
 import pytest
 
 from sentiment.errors import GateError
+from sentiment.home import current_user
 from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.telling import JournalKeeper
 from sentiment.registry import Change, Registry
 from sentiment.registry.records import ModelVersion
-from sentiment.store.database import default_database_url
 from sentiment.store.journal import journal_of
 from stacks.observers import Alert
-from tests.code.registries import Killed, Life, MortalClient, Witness, register
+from tests.code.registries import Killed, Life, MortalClient, Witness, at_once, register, require_a_chain
 
-DAY = 24 * 3600
 FOREVER = -1
 
 
 class World:
-    """One MLflow database and one journal; every model name is a registry of its own."""
+    """A registry and a journal, and what an observer has seen."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, database: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
-        self.seen: dict[str, list[list[str]]] = {}
+        self.seen: list[list[str]] = []
         self._life = Life(FOREVER)
+        self.restart(database, "one")
         on_change = JournalKeeper.on_change
         monkeypatch.setattr(JournalKeeper, "on_change", lambda *each: self._life.step(on_change, *each))
 
-    def lifecycle(self, name: str, life: Life | None = None) -> Lifecycle:
-        """As a new process would have it; what it does ends with `life`."""
-        registry = Registry(self.uri, name)
-        self._life = life or Life(FOREVER)
-        registry.__dict__["client"] = MortalClient(Registry(self.uri, name).client, self._life)
-        witness = Witness(registry, self.seen.setdefault(name, []), self._life)
-        return Lifecycle(registry, default_database_url(), (witness,))
+    def restart(self, database: bytes, name: str) -> None:
+        """Go on with this MLflow database, and an empty journal."""
+        self.database = self.folder / f"{name}.db"
+        self.database.write_bytes(database)
+        self.uri = f"sqlite:///{self.database}"
+        self.journal = f"sqlite:///{self.folder / f'{name}-journal.db'}"
 
-    def end(self, name: str) -> dict[str, Any]:
+    def lifecycle(self, life: Life | None = None) -> Lifecycle:
+        """As a new process would have it; what it does ends with `life`."""
+        registry = Registry(self.uri)
+        self._life = life or Life(FOREVER)
+        registry.__dict__["client"] = MortalClient(Registry(self.uri).client, self._life)
+        return Lifecycle(registry, self.journal, (Witness(registry, self.seen, self._life),))
+
+    def end(self) -> dict[str, Any]:
         """All that people can see of the model."""
-        registry = Registry(self.uri, name)
+        registry = Registry(self.uri)
         versions = [
             (
                 each.version,
@@ -58,20 +63,19 @@ class World:
         changes = [
             (each.event, each.version, each.from_version, each.reason, each.untold) for each in registry.changes()
         ]
-        with journal_of(default_database_url(), name) as journal:
+        with journal_of(self.journal, "sentiment") as journal:
             entries = sorted((each.kind, each.model_version, each.summary) for each in journal.entries())
-        return {"versions": versions, "changes": changes, "journal": entries, "mirror": self.seen[name][-1]}
+        return {"versions": versions, "changes": changes, "journal": entries, "mirror": self.seen[-1]}
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: bytes) -> World:
-    (tmp_path / "mlflow.db").write_bytes(empty_database)
-    return World(tmp_path, monkeypatch)
+    return World(tmp_path, empty_database, monkeypatch)
 
 
-def prepared(world: World, name: str) -> None:
-    """Versions 1 and 2 were champions, 3 is the candidate."""
-    lifecycle = world.lifecycle(name)
+def prepare(world: World) -> None:
+    """Version 1 was the champion, 2 is it, 3 is the candidate."""
+    lifecycle = world.lifecycle()
     for weights in ("one", "two"):
         lifecycle.promote(register(lifecycle, world.folder, weights), weights, actor="ci")
     register(lifecycle, world.folder, "three")
@@ -97,32 +101,33 @@ def register_and_promote(lifecycle: Lifecycle, world: World) -> None:
 def test_killed_after_any_step_the_next_command_completes_it(
     world: World, change: Callable[[Lifecycle, World], None]
 ) -> None:
-    prepared(world, "alive")
-    change(world.lifecycle("alive"), world)
-    expected = world.end("alive")
+    prepare(world)
+    before = world.database.read_bytes()
+    world.restart(before, "alive")
+    change(world.lifecycle(), world)
+    expected = world.end()
 
     completed = 0
     for steps in range(50):
-        name = f"killed-after-{steps}"
-        prepared(world, name)
+        world.restart(before, f"killed-after-{steps}")
         try:
-            change(world.lifecycle(name, Life(steps)), world)
+            change(world.lifecycle(Life(steps)), world)
         except Killed:
-            completed += world.lifecycle(name).settle() is not None
-            change(world.lifecycle(name), world)
-            assert world.end(name) == expected, steps
-            assert world.lifecycle(name).settle() is None
+            completed += world.lifecycle().settle() is not None
+            change(world.lifecycle(), world)
+            assert world.end() == expected, steps
+            assert world.lifecycle().settle() is None
         else:
             break
-    assert world.end(name) == expected
+    assert world.end() == expected
     assert 5 < completed < steps <= 20
 
 
 def test_what_was_completed_is_told_in_one_line(world: World) -> None:
-    prepared(world, "reviews")
+    prepare(world)
     with pytest.raises(Killed):
-        promote(world.lifecycle("reviews", Life(1)), world)
-    lifecycle = world.lifecycle("reviews")
+        promote(world.lifecycle(Life(1)), world)
+    lifecycle = world.lifecycle()
     assert not lifecycle.is_settled()
     assert lifecycle.settle() == (
         "Completed what was interrupted: version 3 is the champion (champion of 3, reason of 3, candidate of 3, "
@@ -171,9 +176,9 @@ def test_who_is_out_of_reach_stops_nothing_and_is_told_later(
 
 
 def test_a_change_that_another_process_is_at_is_left_to_it(world: World) -> None:
-    prepared(world, "reviews")
+    prepare(world)
     entered, leave = threading.Event(), threading.Event()
-    lifecycle = world.lifecycle("reviews")
+    lifecycle = world.lifecycle()
     witness = lifecycle._observers[1]
     on_change = witness.on_change
 
@@ -186,14 +191,14 @@ def test_a_change_that_another_process_is_at_is_left_to_it(world: World) -> None
     thread = threading.Thread(target=promote, args=(lifecycle, world))
     thread.start()
     assert entered.wait(30)
-    assert world.lifecycle("reviews").settle() is None
+    assert world.lifecycle().settle() is None
     leave.set()
     thread.join()
-    assert world.lifecycle("reviews").settle() is None
+    assert world.lifecycle().settle() is None
 
 
 def test_what_the_gate_compared_with_another_champion_is_not_promoted(world: World) -> None:
-    lifecycle = world.lifecycle("reviews")
+    lifecycle = world.lifecycle()
     first = lifecycle.registry.get(register(lifecycle, world.folder, "one", over=""))
     assert first.status == "champion"
     second = register(lifecycle, world.folder, "two", over=first.digest)
@@ -212,51 +217,20 @@ def test_what_the_gate_compared_with_another_champion_is_not_promoted(world: Wor
     assert [each.version for each in lifecycle.registry.history()] == [1, 2]
 
 
-def at_once(uri: str, versions: list[int]) -> dict[int, Exception | ModelVersion]:
-    """Promote these versions at the same moment, each as a process of its own would."""
-    barrier = threading.Barrier(len(versions))
-    ends: dict[int, Exception | ModelVersion] = {}
-
-    class Together(Lifecycle):
-        def settle(self) -> str | None:
-            barrier.wait(30)
-            return super().settle()
-
-    def run(version: int) -> None:
-        lifecycle = Together(Registry(uri), default_database_url())
-        try:
-            ends[version] = lifecycle.promote(version, f"I want {version}", actor=f"user {version}")
-        except Exception as error:
-            ends[version] = error
-
-    threads = [threading.Thread(target=run, args=(version,)) for version in versions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return ends
-
-
-def require_a_chain(registry: Registry, ends: dict[int, Exception | ModelVersion], champion: int) -> None:
-    """Each row names the one before it; the last is the champion; everybody knows whether they won."""
-    rows = registry.history()[1:]
-    assert [each.from_version for each in rows] == [champion, *(each.version for each in rows)][:-1]
-    assert registry.champion() == registry.get(rows[-1].version)
-    assert [each.status for each in registry.versions()].count("champion") == 1
-    winners = {version for version, end in ends.items() if isinstance(end, ModelVersion)}
-    assert winners == {each.version for each in rows}
-    for version in ends.keys() - winners:
-        error = ends[version]
-        assert isinstance(error, GateError), error
-        assert "became the champion of sentiment at" in error.cause
-        assert "nothing was changed" in error.cause
-
-
 def test_of_many_at_once_none_overwrites_another(world: World) -> None:
-    lifecycle = Lifecycle(Registry(world.uri), default_database_url())
+    lifecycle = Lifecycle(Registry(world.uri), world.journal)
     versions = [register(lifecycle, world.folder, f"w{number}") for number in range(6)]
     lifecycle.promote(1, "the first", actor="ci")
-    ends = at_once(world.uri, versions[1:])
+    ends = at_once(world.uri, world.journal, versions[1:])
     require_a_chain(lifecycle.registry, ends, 1)
     assert any(isinstance(end, GateError) for end in ends.values())
     assert any(isinstance(end, ModelVersion) for end in ends.values())
+
+
+def test_the_user_is_named_also_where_the_number_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "kim")
+    assert current_user() == "kim"
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 987_654)
+    assert current_user() == "uid 987654"
