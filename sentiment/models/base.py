@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
-from sentiment.models.folder import SavedFolder, folder_size, write_identity, write_manifest
+from sentiment.models.manifest import SavedFolder, folder_size, write_identity, write_manifest
 from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 
@@ -53,7 +53,7 @@ class TextClassifier(ABC):
             return known
         folder.mkdir(parents=True, exist_ok=True)
         self.write(folder)
-        write_identity(folder, self)
+        write_identity(folder, self.kind, self.labels, self.normaliser)
         # Not where it is: the folder is the caller's, who may change it.
         self.saved = SavedFolder(write_manifest(folder), folder_size(folder))
         return self.saved

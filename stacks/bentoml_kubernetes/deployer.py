@@ -25,7 +25,8 @@ from zenml.utils.pagination_utils import depaginate
 from sentiment.errors import StackError
 from stacks.bentoml_kubernetes import manifests
 from stacks.bentoml_kubernetes.cluster import Cluster
-from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesConfig, BentoMLKubernetesFlavor
+from stacks.bentoml_kubernetes.config import BentoMLKubernetesConfig
+from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesFlavor
 from stacks.bentoml_kubernetes.image import push_image
 from stacks.bentoml_kubernetes.registry import Credentials, ImageName, ecr_credentials
 from stacks.bentoml_kubernetes.service import KubernetesService, KubernetesServiceConfig

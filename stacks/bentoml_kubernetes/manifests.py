@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesConfig
+from stacks.bentoml_kubernetes.config import BentoMLKubernetesConfig
 from stacks.bentoml_kubernetes.image import PORT, USER
 
 LABEL = "sentiment-ops/service"

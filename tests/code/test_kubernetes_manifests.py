@@ -10,7 +10,7 @@ import yaml
 
 from sentiment.home import PROJECT
 from stacks.bentoml_kubernetes import manifests
-from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesConfig
+from stacks.bentoml_kubernetes.config import BentoMLKubernetesConfig
 
 CURRENT = "1.37"
 FOLDER = PROJECT / "deploy/kubernetes"
