@@ -1,8 +1,8 @@
 """Which code a module runs: the files of this project it imports, directly or not, and the packages these need.
 
 Found by reading, not by importing. A function-level import counts; one under `if TYPE_CHECKING:` does not, nor does a
-name that is put together while the program runs. A package that goes through its own modules with
-`iter_modules(__path__)` imports all of them.
+name that is put together while the program runs. A function that goes through its package with
+`iter_modules(__path__)` and calls `import_module` imports all of the package's modules.
 """
 
 import ast
@@ -118,8 +118,15 @@ def _imported(module: str, path: Path, find: _Finder) -> Iterator[str]:
             yield base
             # What is imported from a package may be a module of it.
             yield from (name for alias in node.names if find.file_of(name := f"{base}.{alias.name}"))
-        elif isinstance(node, ast.Call) and ast.unparse(node).endswith("iter_modules(__path__)"):
+        elif isinstance(node, ast.FunctionDef) and _imports_its_package(node):
             yield from (f"{package}.{each.name}" for each in pkgutil.iter_modules([str(path.parent)]))
+
+
+def _imports_its_package(function: ast.FunctionDef) -> bool:
+    calls = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return any(call.endswith("iter_modules(__path__)") for call in calls) and any(
+        call.startswith("import_module(") for call in calls
+    )
 
 
 def _runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:

@@ -49,7 +49,7 @@ def train_and_deploy(state: dict[str, str]) -> str:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     for arguments in (["train"], ["deploy", "--set", f"port={port}"]):
-        command = [sys.executable, "run.py", "--pipeline", *arguments]
+        command = [sys.executable, "run.py", *arguments]
         subprocess.run(command, cwd=PROJECT, env={**os.environ, **state}, check=True)
     return f"http://127.0.0.1:{port}"
 

@@ -21,16 +21,14 @@ from sentiment.frozen import Frozen
 
 
 class ModelConfig(Frozen):
-    """What every model file says. Validating one against this class, or calling it, gives the config of its kind."""
+    """What every model file says. Validating one against this class, or calling it, gives the class of its kind."""
 
     kind: str
     name: str
 
-    def __new__(cls, **values: Any) -> Self:
-        """ZenML makes a step's parameter by calling the annotated class."""
-        kind = values.get("kind")
-        made: Any = config_class(kind) if cls is ModelConfig and isinstance(kind, str) else cls
-        return super().__new__(made)  # type: ignore[no-any-return]
+    def __new__(cls, **values: Any) -> Any:
+        """ZenML makes a step's parameter by calling the class that the step names."""
+        return super().__new__(config_class(values["kind"]) if cls is ModelConfig and "kind" in values else cls)
 
     @model_validator(mode="wrap")
     @classmethod

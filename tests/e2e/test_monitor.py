@@ -121,8 +121,8 @@ def test_nothing_to_monitor_is_no_failure_and_says_how_to_get_traffic(nothing: R
     for step in steps:
         assert re.search(rf"✓ {step} +\S.*\d s", nothing.stdout), step
     assert "Drift: Not enough data" in nothing.stdout
-    assert "--pipeline deploy" in nothing.stdout
-    assert "--pipeline score" in nothing.stdout
+    assert "run.py deploy" in nothing.stdout
+    assert "run.py score" in nothing.stdout
     assert "Traceback" not in nothing.stdout + nothing.stderr
 
 

@@ -18,6 +18,7 @@ from sentiment.config.environment import expand
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import PROJECT
+from sentiment.lifecycle.lifecycle import Lifecycle
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry
 from stacks.catalogue import load_stack
@@ -143,23 +144,25 @@ def test_a_component_that_zenml_does_not_accept_is_one_error() -> None:
 
 def test_the_control_plane_mirrors_the_registry(zenml: Path, tmp_path: Path) -> None:
     registry = Registry(f"sqlite:///{zenml / 'home' / 'mlflow.db'}", "mirrored")
+    lifecycle = Lifecycle(registry, f"sqlite:///{tmp_path}/predictions.db")
     for number in (1, 2, 3):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "classifier.json").write_text(json.dumps({"kind": "linear", "number": number}))
         digest = write_manifest(folder)
         metrics = {"macro_f1": number / 10}
-        registry.register(folder, digest=digest, dataset_digest="d", metrics=metrics, card="", gate="approved")
+        given = {"digest": digest, "dataset_digest": "d", "metrics": metrics, "card": "", "actor": "ci"}
+        lifecycle.register(folder, gate="approved", **given)
         if number < 3:
-            registry.promote(number, "better", actor="ci")
+            lifecycle.promote(number, "better", actor="ci")
     mirror(registry)
     assert _stages() == {"v1": "archived", "v2": "production", "v3": "staging"}
     version = Client().get_model_version("mirrored", "v2")
     assert version.run_metadata["macro_f1"] == 0.2
     assert version.run_metadata["mlflow_version"] == 2
 
-    registry.promote(3, "better", actor="ci")
-    registry.rollback("worse", actor="ci")
+    lifecycle.promote(3, "better", actor="ci")
+    lifecycle.roll_back("worse", actor="ci")
     mirror(registry)
     assert _stages() == {"v1": "archived", "v2": "production", "v3": "archived"}
     before = Client().get_model_version("mirrored", "v3").updated

@@ -67,7 +67,7 @@ def test_the_kind_of_the_docs_is_named_by_a_model_file_and_keeps_its_promises(ow
     bag = config.candidates[1]
     assert (bag.kind, bag.name, bag.model_dump()["smoothing"]) == (OWN, "bag", 0.5)
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config
-    with pytest.raises(ConfigError, match=r"unknown key 'candidates\.1\.smothing'\. Did you mean 'smoothing'"):
+    with pytest.raises(ConfigError, match=r"unknown key 'candidates\.1\.smothing'\.\s+fix: Did you mean 'smoothing'"):
         load_config(
             Path("configs/train.yaml"), TrainConfig, ["candidates=[linear, bag.yaml]", "candidates.bag.smothing=1"]
         )

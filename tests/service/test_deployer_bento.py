@@ -4,10 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from sentiment.home import PROJECT
+from sentiment.kinds import kind_of, load
+from sentiment.text.normalise import TextNormaliser
 from serving.bento import BentoModel, build_bento, requirements
 
 TRAINING = ("torch", "transformers", "zenml", "mlflow", "sklearn", "datasets", "evidently", "matplotlib", "pandas")
@@ -49,7 +54,8 @@ def test_requirements_of_the_small_kinds_carry_no_training_package(kinds: set[st
     assert {"bentoml", "fastapi", "numpy", "polars", "psycopg-binary", "python-multipart", "uvloop"} <= names
 
 
-def test_the_service_starts_and_predicts_without_training_packages(bento: Path, tmp_path: Path) -> None:
+def answered(bento: Path, home: Path) -> tuple[dict[str, Any], str]:
+    """What a service of its own process answers without the training packages, and where its code is."""
     code = f"""
 import sys
 class Blocked:
@@ -67,14 +73,38 @@ print(sentiment.__file__)
 """
     result = subprocess.run(
         [sys.executable, "-P", "-c", code],
-        env={"PATH": "/usr/bin:/bin", "SENTIMENT_HOME": str(tmp_path), "BENTOML_HOME": str(tmp_path / "bentoml")},
-        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "SENTIMENT_HOME": str(home), "BENTOML_HOME": str(home / "bentoml")},
+        cwd=home,
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]
     answer, where = result.stdout.strip().splitlines()[-2:]
-    assert json.loads(answer)["prediction"] == "positive"
-    assert json.loads(answer)["model_version"] == "3"
+    return json.loads(answer), where
+
+
+def test_the_service_starts_and_predicts_without_training_packages(bento: Path, tmp_path: Path) -> None:
+    answer, where = answered(bento, tmp_path)
+    assert (answer["prediction"], answer["model_version"]) == ("positive", "3")
     assert where == str(bento / "src/sentiment/__init__.py")
+
+
+def test_a_users_own_kind_is_served_with_its_module(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind of docs/models.md; what it learnt is of no matter here."""
+    docs = (PROJECT / "docs/models.md").read_text(encoding="utf-8").partition("## A kind of your own\n")[2]
+    module = tmp_path_factory.mktemp("own") / "my_models.py"
+    module.write_text(docs.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(module.parent))
+    kind = "my_models:BagOfCharacters"
+    classifier = load(kind_of(kind).classifier)(np.zeros((9, 2)), ("negative", "positive"), TextNormaliser())
+    classifier.save(tmp_path / "model")
+    built = build_bento(
+        tmp_path / "bento", BentoModel(tmp_path / "model", kind, SERVED), bento_version="v1-1", labels=LABELS
+    )
+    assert (built / "src/my_models.py").read_bytes() == module.read_bytes()
+    answer, _ = answered(built, tmp_path)
+    assert answer["probabilities"] == {"negative": 0.5, "positive": 0.5}
+    del sys.modules["my_models"]
