@@ -45,8 +45,8 @@ def test_every_pipeline_is_a_command_with_a_config_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("option", "pipelines"),
     [
-        ("--set", {"train", "deploy", "score", "monitor", "retrain"}),
-        ("--stack", {"train", "deploy", "score", "monitor", "retrain"}),
+        ("--set", set(pipeline_names())),
+        ("--stack", set(pipeline_names())),
         ("--no-cache", {"train", "monitor", "retrain"}),
         ("--rollback", {"deploy"}),
         ("--reason", {"deploy"}),

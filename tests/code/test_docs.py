@@ -3,7 +3,9 @@
 import ast
 import re
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,64 +14,32 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
-from sentiment.config.deploy import DeployConfig, SmokeTestConfig, TrafficConfig
-from sentiment.config.drift import DriftConfig, ReferenceConfig
-from sentiment.config.evaluation import EvaluationConfig, GateConfig
-from sentiment.config.export import ExportConfig
-from sentiment.config.monitor import MonitorConfig
-from sentiment.config.quality import QualityConfig
-from sentiment.config.retrain import FeedbackConfig, RetrainConfig, RetrainPolicy
-from sentiment.config.score import ScoreConfig
-from sentiment.config.stack import (
-    Component,
-    Requirements,
-    ResourcesConfig,
-    RetryConfig,
-    RunSettings,
-    StackConfig,
-    StepSettings,
-)
-from sentiment.config.train import StepOptions, TrainConfig
+import sentiment.config
+import sentiment.kinds
+from sentiment.frozen import Frozen
 from sentiment.home import PROJECT
-from sentiment.kinds.linear import LinearConfig
-from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask
 from serving.settings import ServingSettings
 
-DOCUMENTED: tuple[type[BaseModel], ...] = (
-    TrainConfig,
-    DatasetConfig,
-    SplitConfig,
-    ValidationConfig,
-    LinearConfig,
-    TransformerConfig,
-    CompactEncoder,
-    EvaluationConfig,
-    GateConfig,
-    StepOptions,
-    TextNormaliser,
-    DeployConfig,
-    ExportConfig,
-    TrafficConfig,
-    SmokeTestConfig,
-    MonitorConfig,
-    DriftConfig,
-    QualityConfig,
-    RetrainConfig,
-    RetrainPolicy,
-    FeedbackConfig,
-    ReferenceConfig,
-    ScoreConfig,
-    StackConfig,
-    Component,
-    RunSettings,
-    StepSettings,
-    ResourcesConfig,
-    RetryConfig,
-    Requirements,
-)
+
+def config_models() -> list[type[BaseModel]]:
+    """What YAML may say: the models of sentiment/config and of every kind, by their modules."""
+    modules = [
+        import_module(f"{package.__name__}.{module.name}")
+        for package in (sentiment.config, sentiment.kinds)
+        for module in iter_modules(package.__path__)
+    ]
+    found = [
+        each
+        for module in modules
+        for each in vars(module).values()
+        if getattr(each, "__module__", None) == module.__name__
+    ]
+    return [TextNormaliser, *(each for each in found if isinstance(each, type) and issubclass(each, Frozen))]
+
+
+DOCUMENTED = config_models()
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 HEADING = re.compile(r"^#+ +(.*)$", re.M)

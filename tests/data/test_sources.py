@@ -79,7 +79,7 @@ def test_sources_belong_to_what_reading_depends_on() -> None:
 @pytest.mark.parametrize(
     ("path", "fix"),
     [
-        ("gs://me:secret@bucket/x?token=secret", "Valid names: database, hf, http, https."),
+        ("gs://me:secret@bucket/x?token=secret", f"Valid names: {', '.join(sorted(filter(None, registered())))}."),
         ("htp://host/x?token=secret", "Did you mean 'http'?"),
     ],
 )
