@@ -214,13 +214,13 @@ class Server:
         raise ApiError(404, "not_found", "There is nothing at this path; see /docs.")
 
     async def _parsed(self, request: Request, model: type[Body], *, forms: bool = False) -> Body:
-        kind = content_type(request)
-        if kind != "application/json" and not (forms and kind in FORMS):
+        sent = content_type(request)
+        if sent != "application/json" and not (forms and sent in FORMS):
             accepted = ", ".join(("application/json", *FORMS) if forms else ("application/json",))
             raise ApiError(415, "unsupported_media_type", f"The content type must be {accepted}.")
         body = await read_body(request, limit=self.settings.max_body_bytes, seconds=self.settings.body_seconds)
         try:
-            if kind == "application/json":
+            if sent == "application/json":
                 return model.model_validate_json(body)
             return model.model_validate(await form_fields(request, body))
         except ValidationError as error:

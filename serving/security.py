@@ -59,8 +59,7 @@ async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
 
 async def form_fields(request: Request, body: bytes) -> dict[str, str]:
     """The fields of a form, urlencoded or multipart. Raises ApiError for what is neither, for files and repeats."""
-    kind = content_type(request)
-    if kind == "application/x-www-form-urlencoded":
+    if content_type(request) == "application/x-www-form-urlencoded":
         pairs = _urlencoded(body)
     else:
         pairs = await _multipart(request.headers, body)

@@ -34,15 +34,15 @@ def format_of(path: Path) -> Format | None:
 
 
 def batches(
-    path: Path, kind: Format | None, encoding: str, quote_char: str | None, *, rows: int
+    path: Path, form: Format | None, encoding: str, quote_char: str | None, *, rows: int
 ) -> Iterator[pl.DataFrame]:
     """Read a file (gzipped if it ends in `.gz`) in frames of at most `rows` rows. Columns of CSV and TSV stay strings.
 
     Memory does not grow with the file. Raises DataError for an unknown format, an empty file, no rows, another
     encoding, bytes that are no text, and rows that do not fit; rows before a bad one may have been given out by then.
     """
-    kind = kind or format_of(path)
-    if kind is None:
+    form = form or format_of(path)
+    if form is None:
         raise DataError(
             f"{path}: the name does not say which format this is.",
             "Set dataset.format to csv, tsv, jsonl or parquet.",
@@ -51,28 +51,28 @@ def batches(
         plain = _unpacked(path, Path(folder))
         if _is_blank(plain):
             raise DataError(f"{path} is empty.", "Check that it was written or downloaded completely.")
-        if kind != "parquet":
+        if form != "parquet":
             plain = as_utf8(path, plain, encoding, Path(folder))
-        if kind == "parquet":
+        if form == "parquet":
             frames = _parquet(path, plain, rows)
-        elif kind == "jsonl":
+        elif form == "jsonl":
             frames = _jsonl(path, plain, rows)
         else:
-            frames = _csv(path, plain, "," if kind == "csv" else "\t", quote_char, rows)
+            frames = _csv(path, plain, "," if form == "csv" else "\t", quote_char, rows)
         found = False
         for frame in frames:
             found |= len(frame) > 0
             yield from (piece for piece in frame.iter_slices(rows) if len(piece))
         if not found:
-            raise DataError(f"{path} has a header ({listed(_columns(plain, kind, quote_char))}) but no rows.")
+            raise DataError(f"{path} has a header ({listed(_columns(plain, form, quote_char))}) but no rows.")
 
 
-def _columns(plain: Path, kind: Format, quote_char: str | None) -> list[str]:
-    if kind == "jsonl":
+def _columns(plain: Path, form: Format, quote_char: str | None) -> list[str]:
+    if form == "jsonl":
         return []
-    if kind == "parquet":
+    if form == "parquet":
         return pl.scan_parquet(plain, glob=False).collect_schema().names()
-    separator = "," if kind == "csv" else "\t"
+    separator = "," if form == "csv" else "\t"
     scan = pl.scan_csv(plain, separator=separator, quote_char=quote_char, infer_schema=False, glob=False)
     return scan.collect_schema().names()
 

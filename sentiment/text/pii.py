@@ -59,10 +59,10 @@ def counts(texts: "pl.Series") -> dict[str, int]:
 
 def _mask(text: str) -> tuple[str, set[str]]:
     found = set()
-    for kind, pattern in _RULES.items():
-        masked = pattern.sub(_mask_card if kind == "CARD" else f"[{kind}]", text)
+    for name, pattern in _RULES.items():
+        masked = pattern.sub(_mask_card if name == "CARD" else f"[{name}]", text)
         if masked != text:
-            found.add(kind)
+            found.add(name)
         text = masked
     return text, found
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from cli.main import by_name, commands
 from pipelines.common.naming import pipeline_names
 from sentiment.home import PROJECT, home
-from tests.stacks.servers import free_port
+from tests.ports import free_port
 
 
 def call(*arguments: str) -> Result:

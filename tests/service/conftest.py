@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from sentiment.home import PROJECT
 from sentiment.kinds.linear import LinearConfig
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.linear import train_linear
+from tests.ports import free_port
 
 SECONDS_TO_START = 60
 VERSION = "7"
@@ -102,7 +102,7 @@ def start_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> S
             "SENTIMENT_MODEL_DIR": str(model_dir),
             **settings,
         }
-        port = _free_port()
+        port = free_port()
         command = [Path(sys.executable).with_name("bentoml"), "serve", "serving.service:Sentiment"]
         log = state / "log.txt"
         with log.open("wb") as output:
@@ -165,9 +165,3 @@ def _group(leader: int) -> list[psutil.Process]:
         except ProcessLookupError:
             continue
     return left
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

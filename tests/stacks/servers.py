@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from urllib.request import urlopen
 import boto3
 from moto.server import ThreadedMotoServer
 
+from tests.ports import free_port
 from tests.service.postgres_server import PostgresServer
 
 BUCKET = "sentiment-artifacts"
@@ -35,7 +35,7 @@ class MlflowServer:
     s3: str
     username: str = "admin"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    port: int = field(default_factory=lambda: free_port())  # noqa: PLW0108 - it is defined below
+    port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -157,10 +157,3 @@ def s3_client(endpoint: str) -> "boto3.client":
     """A client of the stand-in."""
     keys = {name.lower(): value for name, value in CREDENTIALS.items() if name.startswith("AWS_")}
     return boto3.client("s3", endpoint_url=endpoint, region_name=keys.pop("aws_default_region"), **keys)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

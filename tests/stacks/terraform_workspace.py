@@ -16,7 +16,8 @@ from urllib.request import Request, urlopen
 import boto3
 
 from sentiment.home import PROJECT
-from tests.stacks.servers import CREDENTIALS, free_port
+from tests.ports import free_port
+from tests.stacks.servers import CREDENTIALS
 
 SOURCE = PROJECT / "deploy" / "terraform"
 REGION = CREDENTIALS["AWS_DEFAULT_REGION"]

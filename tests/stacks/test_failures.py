@@ -10,8 +10,9 @@ from urllib.request import Request, urlopen
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.ports import free_port
 from tests.stacks.conftest import Machine, Result
-from tests.stacks.servers import Team, free_port
+from tests.stacks.servers import Team
 
 STACK_ERROR = 4
 
