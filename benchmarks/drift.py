@@ -29,9 +29,8 @@ from evidently.metrics.column_statistics import ValueDriftCalculation
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.config.drift import DriftConfig, ReferenceConfig
+from sentiment.config.drift import DriftConfig, QualityConfig, ReferenceConfig
 from sentiment.config.load import load_config
-from sentiment.config.quality import QualityConfig
 from sentiment.data.read import read
 from sentiment.data.reviews import COLUMNS, Reviews, Splits
 from sentiment.kinds.linear import LinearConfig

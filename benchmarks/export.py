@@ -20,7 +20,7 @@ import transformers
 from sklearn.metrics import f1_score
 from transformer import rows  # the module beside this one
 
-from sentiment.config.export import ExportConfig
+from sentiment.config.deploy import ExportConfig
 from sentiment.config.load import load_config
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.export import choose_format

@@ -28,9 +28,8 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig
-from sentiment.config.drift import DriftConfig, ReferenceConfig
+from sentiment.config.drift import DriftConfig, QualityConfig, ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
-from sentiment.config.quality import QualityConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainPolicy
 from sentiment.data.clean import clean
 from sentiment.data.read import read

@@ -6,7 +6,7 @@ from zenml.enums import ArtifactType, VisualizationType
 from zenml.materializers.base_materializer import BaseMaterializer
 
 from sentiment.pages import page_of
-from sentiment.report import Report
+from sentiment.stored import Report
 
 
 class ReportMaterializer(BaseMaterializer):

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from sentiment.closure import import_closure
 from sentiment.config.dataset import DatasetConfig, SplitConfig
+from sentiment.config.deploy import ExportConfig
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.config.export import ExportConfig
 from sentiment.data.clean import clean
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits

@@ -1,13 +1,22 @@
-"""JSON that is read by other versions than the one that wrote it: it says its format, and a failure says what to do."""
+"""`Frozen`, `Stored` and `Report`: the bases of all values that pydantic checks.
+
+`Stored` is JSON that another version may read: it says its format, and a failure says what to do.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sentiment.errors import SentimentError
-from sentiment.frozen import Frozen
+
+
+class Frozen(BaseModel):
+    """Immutable, and an unknown key is an error: a misspelt option cannot be ignored in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 UPDATE = (
     "Update this installation: git pull, then pip install -r requirements.txt -c requirements.lock; "
@@ -55,3 +64,10 @@ def require_known_format(found: Mapping[str, Any], newest: int, source: str) -> 
         raise SentimentError(
             f"{source} was stored by a newer version (format {stored}; this one reads {newest}).", UPDATE
         )
+
+
+class Report(Stored):
+    """A result people look at. Every subclass has a page in `sentiment.pages`.
+
+    Everything a report holds is safe to show: personal data is masked before it gets here.
+    """

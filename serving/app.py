@@ -27,10 +27,8 @@ from sentiment.store import PredictionLog, PredictionRecord, Summary
 from sentiment.store.records import caller_digest
 from serving import errors
 from serving.batching import InferenceError, QueueFullError
-from serving.edge import Edge
 from serving.errors import ApiError, ErrorBody
 from serving.explain import word_weights
-from serving.ids import PredictionIds
 from serving.metrics import Metrics
 from serving.monitoring import Monitoring, MonitoringReport
 from serving.schemas import (
@@ -38,6 +36,7 @@ from serving.schemas import (
     FeedbackAccepted,
     Model,
     Prediction,
+    PredictionIds,
     PredictionList,
     RecentPrediction,
     RecentPredictions,
@@ -45,7 +44,7 @@ from serving.schemas import (
     TrafficReport,
     WordWeight,
 )
-from serving.security import content_security_policy, content_type, form_fields, read_body
+from serving.security import Edge, content_security_policy, content_type, form_fields, read_body
 from serving.settings import ServingSettings
 from serving.traffic import Scored, ShadowScored, Traffic
 

@@ -14,8 +14,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from sentiment.store.database import StoreError
-from sentiment.store.history import History
-from sentiment.store.journal import Entry, Kind
+from sentiment.store.journal import Entry, History, Kind
 from sentiment.store.queries import Origin, Step
 
 Status = Literal["healthy", "drift", "quality_drop", "not_enough_data", "unknown"]

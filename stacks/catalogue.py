@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from sentiment.config.environment import expand
-from sentiment.config.load import CONFIGS, read_yaml, validate
+from sentiment.config.load import CONFIGS, expand, read_yaml, validate
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError, nearest
 from sentiment.home import ENVIRONMENT_VARIABLE

@@ -17,9 +17,8 @@ from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError, nearest
 from sentiment.home import PROJECT, home
 from stacks.catalogue import load_stack, required_variables
-from stacks.finding import Finding
 from stacks.flavors import import_from_project, known_flavors, validated
-from stacks.reach import reach
+from stacks.reach import Finding, reach
 from stacks.secrets import missing_variables, values_of
 from stacks.settings import check_settings, unmatched_patterns
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -24,8 +24,17 @@ from zenml.exceptions import AuthorizationException
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import SentimentError, StackError
 from sentiment.registry.tracking import database_path, require_answer, without_credentials
-from stacks.finding import Finding
 from stacks.secrets import values_of
+
+
+class Finding(NamedTuple):
+    """One check. `fix` is empty when it is ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
 
 SECONDS: Final = 5
 # MLflow's first look at its accounts and experiments after a start is slow.

@@ -11,6 +11,7 @@ What is said in several places counts in this order, the first one that says it:
 Mappings are merged key by key, down to the last level; null takes back what a place further down says.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypedDict
@@ -18,6 +19,7 @@ from typing import Any, Final, TypedDict
 from pydantic import BaseModel, ValidationError
 from zenml.config import DockerSettings, ResourceSettings
 from zenml.config.base_settings import BaseSettings
+from zenml.config.resource_settings import ByteUnit
 from zenml.config.retry_config import StepRetryConfig
 from zenml.enums import StackComponentType
 from zenml.stack import StackComponentConfig
@@ -26,7 +28,34 @@ from sentiment.config.stack import StackConfig, StepSettings
 from sentiment.config.train import StepOptions
 from sentiment.errors import ConfigError, nearest
 from stacks.flavors import known_flavors
-from stacks.resources import IGNORED_BY, KUBERNETES, pod_resources
+
+# What a step asks for (cores, GPUs, memory), in the words of the orchestrator that runs it.
+#
+# ZenML's Kubernetes orchestrator takes a pod's resources from its settings only: it ignores ZenML's own
+# ResourceSettings, with no more than a warning in the log, and a step that asked for a GPU would train without one.
+
+KUBERNETES: Final = "kubernetes"
+# Orchestrators that give a step what this machine, or the instance of its settings, has.
+IGNORED_BY: Final = ("local", "local_docker", "sagemaker")
+GPU: Final = "nvidia.com/gpu"
+
+
+def pod_resources(resources: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The `resources` of a container (https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/).
+
+    Cores are requested and not limited; memory and GPUs are requested and limited alike.
+    """
+    settings = ResourceSettings(**resources)
+    limits = {}
+    if memory := settings.get_memory(ByteUnit.MIB):
+        limits["memory"] = f"{math.ceil(memory)}Mi"
+    if settings.gpu_count:
+        limits[GPU] = str(settings.gpu_count)
+    requests = dict(limits)
+    if settings.cpu_count:
+        requests["cpu"] = f"{settings.cpu_count:g}"
+    return {name: asked for name, asked in (("requests", requests), ("limits", limits)) if asked}
+
 
 WILDCARDS: Final = "*?["
 COMPONENTS: Final = ("orchestrator", "step_operator")

@@ -19,7 +19,7 @@ from sentiment.scoring.summary import ScoringSummary
 from sentiment.store.database import default_database_url
 from sentiment.store.scores import Target
 from steps.common.names import SCORER, SCORES, SCORING_SUMMARY, SERVED, SHARD_REPORT, SNAPSHOT, SNAPSHOT_REPORT, SUMMARY
-from steps.common.progress import progress_of_this_step
+from steps.common.tracking import progress_of_this_step
 from steps.deployment import fetched, validation_rows
 
 

@@ -17,9 +17,9 @@ from sentiment.config.train import StepOptions
 from sentiment.errors import SentimentError, StackError
 from sentiment.lifecycle import Lifecycle
 from sentiment.registry import Registry, default_tracking_uri
-from sentiment.report import Report
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Journal, journal_of
+from sentiment.stored import Report
 from stacks.alerts import failures_alerted
 from stacks.catalogue import load_stack
 from stacks.doctor import diagnose, lost_since, require_healthy

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -6,7 +6,9 @@ each of `candidates` and `baseline` by configs/models/NAME.yaml; `train` and `de
 environment. An override of a key below a `train` that is null goes to `train_changes`.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -15,11 +17,47 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sentiment.config.environment import expand
 from sentiment.errors import ConfigError, nearest
-from sentiment.frozen import Frozen
-from sentiment.home import PROJECT
+from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home
 from sentiment.kinds import ModelConfig, config_class
+from sentiment.stored import Frozen
+
+_REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
+
+
+def expand(value: Any, *, source: str = "The config", environ: Mapping[str, str] | None = None) -> Any:
+    """Replace the references in every string inside `value` (a string, or lists and mappings of values).
+
+    As in a shell, an empty variable counts as unset. `SENTIMENT_HOME` is always set: see `sentiment.home`.
+    `environ` is os.environ unless given; `source` names the file in the error.
+
+    Raises ConfigError naming the variable when one without a default is unset.
+    """
+    variables = {**(os.environ if environ is None else environ), ENVIRONMENT_VARIABLE: str(home())}
+
+    def replaced(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if variables.get(name):
+            return variables[name]
+        if default is None:
+            raise ConfigError(
+                f"{source} needs the environment variable {name}, which is not set.",
+                f"Set it: export {name}=...",
+            )
+        return default.removeprefix(":-")
+
+    return _expand(value, replaced)
+
+
+def _expand(value: Any, replaced: Callable[[re.Match[str]], str]) -> Any:
+    if isinstance(value, str):
+        return _REFERENCE.sub(replaced, value)
+    if isinstance(value, list):
+        return [_expand(item, replaced) for item in value]
+    if isinstance(value, dict):
+        return {key: _expand(item, replaced) for key, item in value.items()}
+    return value
+
 
 CONFIGS = PROJECT / "configs"
 # What a dataset file says of the very file it names, and what is not true of another one put in its place.

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.config.drift import DriftConfig
-from sentiment.config.quality import QualityConfig
+from sentiment.config.drift import DriftConfig, QualityConfig
 from sentiment.config.retrain import RetrainConfig
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 
 class MonitorConfig(Frozen):

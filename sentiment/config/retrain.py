@@ -7,7 +7,7 @@ from pydantic_core import to_jsonable_python
 
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 Share = Annotated[float, Field(gt=0, le=1)]
 # Validated once they are laid over a train config. YAML reads 2026-01-01 as a date, which JSON does not have.

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.config.export import ExportConfig
-from sentiment.frozen import Frozen
+from sentiment.config.deploy import ExportConfig
+from sentiment.stored import Frozen
 
 
 def _as_text(value: Any) -> Any:

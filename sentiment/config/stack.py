@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints, model_validator
 
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 # The name of an environment variable that holds a secret; one that ends in "?" may be unset.
 SecretVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\??$")]

@@ -7,9 +7,9 @@ from pydantic import Field, SerializeAsAny, model_validator
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
-from sentiment.frozen import Frozen
 from sentiment.kinds import ModelConfig
 from sentiment.kinds.linear import LinearConfig
+from sentiment.stored import Frozen
 from sentiment.text.normalise import TextNormaliser
 
 # The report of a registered version that holds the config it was trained with.

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from sentiment.data.reviews import SPLITS, Splits
-from sentiment.frozen import Frozen
-from sentiment.report import Report
+from sentiment.stored import Frozen, Report
 from sentiment.text.normalise import TextNormaliser
 
 REASONS = {

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.text.rows import BATCH
+from sentiment.text.hashing import BATCH
 
 MIN_LETTERS = 12
 _GRAM = 4

@@ -16,7 +16,7 @@ from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.sources import check, source_of
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, raw_chunks
 from sentiment.errors import DataError, nearest
-from sentiment.report import Report
+from sentiment.stored import Report
 from sentiment.text.hashing import fractions
 
 CONVENTIONAL_COLUMNS = {

@@ -8,8 +8,7 @@ from sentiment.data.clean import CleaningReport
 from sentiment.data.near_duplicates import near_duplicates
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
-from sentiment.frozen import Frozen
-from sentiment.report import Report
+from sentiment.stored import Frozen, Report
 from sentiment.text.pii import mask
 
 _FIRST = 5

@@ -5,13 +5,11 @@ from numpy.typing import NDArray
 
 from sentiment.config.evaluation import EvaluationConfig
 from sentiment.data.reviews import FEEDBACK_SOURCE, Reviews
-from sentiment.evaluation.evaluate import check_probabilities, true_codes
-from sentiment.evaluation.slices import SliceCounts, slice_counts
-from sentiment.frozen import Frozen
-from sentiment.report import Report
+from sentiment.evaluation.evaluate import SliceCounts, check_probabilities, slice_counts, true_codes
 from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
 from sentiment.stats.metrics import Counts, Floats, count_cells, hard_metrics
+from sentiment.stored import Frozen, Report
 
 EXACT_BELOW = 25
 

@@ -1,10 +1,9 @@
 """`Evaluation`: everything known about one classifier on one data set."""
 
 from sentiment.evaluation.performance import Performance
-from sentiment.frozen import Frozen
-from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
 from sentiment.stats.calibration import Calibration
+from sentiment.stored import Frozen, Report
 
 
 class ClassResult(Frozen):

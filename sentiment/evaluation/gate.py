@@ -7,9 +7,8 @@ from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import FEEDBACK_SOURCE
 from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation
-from sentiment.frozen import Frozen
-from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
+from sentiment.stored import Frozen, Report
 
 MAJORITY = "majority"
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.frozen import Frozen
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import saved_folder
+from sentiment.stored import Frozen
 
 WARM_UP_CALLS = 3
 

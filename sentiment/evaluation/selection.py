@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from sentiment.errors import DataError
 from sentiment.evaluation.evaluation import Evaluation
-from sentiment.frozen import Frozen
-from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
+from sentiment.stored import Frozen, Report
 
 TIE_DECIMALS = 4
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sentiment.config.export import ExportConfig
+from sentiment.config.deploy import ExportConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import SentimentError
 from sentiment.evaluation.compare import compare

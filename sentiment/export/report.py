@@ -1,10 +1,9 @@
 """`ExportReport`: how the formats compared, which one is served, and why the others are not."""
 
-from sentiment.config.export import ExportConfig
+from sentiment.config.deploy import ExportConfig
 from sentiment.evaluation.performance import Performance
-from sentiment.frozen import Frozen
-from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric
+from sentiment.stored import Frozen, Report
 
 ORIGINAL = "original"
 

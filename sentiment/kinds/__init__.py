@@ -17,7 +17,7 @@ from pydantic import ModelWrapValidatorHandler, model_validator
 from pydantic_core import PydanticCustomError
 
 from sentiment.errors import ConfigError, nearest
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 
 class ModelConfig(Frozen):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sentiment.frozen import Frozen
 from sentiment.kinds import Kind, ModelConfig
+from sentiment.stored import Frozen
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 

@@ -10,8 +10,8 @@ from pydantic import JsonValue
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
-from sentiment.frozen import Frozen
 from sentiment.stats.bootstrap import Metric
+from sentiment.stored import Frozen
 
 SAMPLE_NOTE = (
     "The data is the bundled sample: synthetic reviews written for this project. The figures show that the pipeline "

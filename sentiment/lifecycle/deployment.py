@@ -11,12 +11,11 @@ import numpy as np
 
 from sentiment.config.deploy import SmokeTestConfig
 from sentiment.errors import SentimentError, StackError
-from sentiment.frozen import Frozen
 from sentiment.models.base import TextClassifier
 from sentiment.registry import Registry
 from sentiment.registry.records import ModelVersion
-from sentiment.report import Report
 from sentiment.store.records import SMOKE_TEST_KEY
+from sentiment.stored import Frozen, Report
 
 API_KEY_VARIABLE = "SENTIMENT_API_KEY"
 VALIDATION_ARTIFACT = "validation_artifact"  # the tag of a version with the id of its validation split in ZenML

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from sentiment.errors import ConfigError, GateError
 from sentiment.lifecycle.claim import abandoned, alone, working
-from sentiment.lifecycle.standing import State, left_to_do
-from sentiment.lifecycle.telling import JournalKeeper, Observer, tell
+from sentiment.lifecycle.standing import JournalKeeper, Observer, State, left_to_do, tell
 from sentiment.lifecycle.writing import create_version, keep, perform, upload
 from sentiment.registry import Registry
 from sentiment.registry.records import Change, Event, Gate, ModelVersion, new_change, reigning

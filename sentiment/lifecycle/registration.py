@@ -25,7 +25,7 @@ from sentiment.models.base import TextClassifier
 from sentiment.models.folder import saved_folder
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.registry.records import ModelVersion
-from sentiment.report import Report
+from sentiment.stored import Report
 
 LIBRARIES = ("scikit-learn", "torch", "transformers", "tokenizers", "polars", "numpy")
 

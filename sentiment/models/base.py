@@ -7,7 +7,7 @@ a folder that does not match it.
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -69,3 +69,13 @@ class TextClassifier(ABC):
     @abstractmethod
     def load(cls, folder: Path) -> Self:
         """Read a model folder whose manifest has been verified."""
+
+
+def batches_by_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Indices of rows, longest first, in batches of at most `tokens` padded tokens (at least one row each)."""
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    start = 0
+    while start < len(order):
+        size = max(1, tokens // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size

@@ -14,8 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from tokenizers import Tokenizer
 
 from sentiment.errors import SentimentError
-from sentiment.models.base import TextClassifier
-from sentiment.models.batches import batches_by_length
+from sentiment.models.base import TextClassifier, batches_by_length
 from sentiment.models.folder import read_identity
 from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser

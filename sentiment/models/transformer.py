@@ -12,8 +12,7 @@ import torch
 import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from sentiment.models.base import TextClassifier
-from sentiment.models.batches import batches_by_length
+from sentiment.models.base import TextClassifier, batches_by_length
 from sentiment.models.folder import read_identity
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.stats import Probabilities

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from sentiment.frozen import Frozen
 from sentiment.monitoring.descriptors import MOST_CHARACTERS, odd_characters
 from sentiment.monitoring.reference import first_of_each
+from sentiment.stored import Frozen
 from sentiment.text.normalise import TextNormaliser
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.frozen import Frozen
 from sentiment.models.linear import TfIdf
 from sentiment.models.ngrams import count_ngrams, ngrams
+from sentiment.stored import Frozen
 from sentiment.text.hashing import fractions
 
 if TYPE_CHECKING:

@@ -14,14 +14,12 @@ import polars as pl
 from pydantic import Field, FiniteFloat, JsonValue
 
 from sentiment.config.drift import DriftConfig
-from sentiment.frozen import Frozen
 from sentiment.monitoring.data_quality import DataQuality, data_quality
-from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, describe
-from sentiment.monitoring.distribution import Distribution
+from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Distribution, describe
 from sentiment.monitoring.domain import Term, separate
 from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, EvidentlyReport, distances
 from sentiment.monitoring.reference import Reference
-from sentiment.report import Report
+from sentiment.stored import Frozen, Report
 
 Status = Literal["drift", "no_drift", "not_enough_data"]
 Method = Literal[

@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from sentiment.report import Report
+from sentiment.stored import Report
 
 # Evidently divides a Wasserstein distance by the reference's standard deviation, or by this where that is smaller.
 SMALLEST_DEVIATION = 0.001

@@ -17,12 +17,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from sentiment.config.quality import QualityConfig
-from sentiment.frozen import Frozen
+from sentiment.config.drift import QualityConfig
 from sentiment.monitoring.reference import Reference
-from sentiment.report import Report
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
 from sentiment.stats.metrics import count_cells, hard_metrics
+from sentiment.stored import Frozen, Report
 
 # Below this a resample is often without one of the labels, and the interval means nothing.
 FEWEST_FOR_MACRO_F1 = 20

@@ -14,7 +14,7 @@ from sentiment.data.reviews import Splits
 from sentiment.errors import DataError
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.descriptors import MOST_CHARACTERS, Vocabulary
-from sentiment.report import Report
+from sentiment.stored import Report
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask_series
 

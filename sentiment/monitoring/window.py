@@ -9,10 +9,9 @@ from functools import cached_property
 
 import polars as pl
 
-from sentiment.frozen import Frozen
-from sentiment.report import Report
 from sentiment.store.queries import Origin
 from sentiment.store.window import WINDOW_SCHEMA, read_newest
+from sentiment.stored import Frozen, Report
 
 
 class WindowRow(Frozen):

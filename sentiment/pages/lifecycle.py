@@ -1,5 +1,6 @@
-"""The pages of a registration, a served version and a deployment."""
+"""The pages of an export, a registration, a served version and a deployment."""
 
+from sentiment.export.report import ExportReport, FormatResult
 from sentiment.lifecycle.deployment import Deployment, ServedModel
 from sentiment.lifecycle.registration import Registration
 from sentiment.pages import html
@@ -46,4 +47,38 @@ def _deployment(deployment: Deployment, figures: Figures) -> str:
                 ],
             ),
         ),
+    )
+
+
+@compose.register
+def _export(report: ExportReport, figures: Figures) -> str:
+    """The choice, the table of formats, and what was asked of them."""
+    return html.page(
+        "Export",
+        html.badge(report.served, ok=True),
+        html.paragraph(report.summary),
+        html.table(
+            ["format", "same label", "macro-F1 change", "largest difference", "one text", "in a batch", "size", ""],
+            [_row(result, report.served) for result in report.formats],
+        ),
+        html.paragraph(
+            f"Asked for: the same label on at least {report.config.min_agreement:.2%} of {report.rows:,} validation "
+            f"texts, and a macro-F1 loss of at most {report.config.max_macro_f1_loss:.4f} at the lower end of the "
+            "95% interval. The fastest of those for one text is served."
+        ),
+    )
+
+
+def _row(result: FormatResult, served: str) -> tuple[str | None, ...]:
+    parity, performance = result.parity, result.performance
+    badge = html.badge("served", ok=True) if result.name == served else ""
+    return (
+        result.name,
+        f"{parity.agreement:.2%}" if parity else None,
+        parity.change if parity else None,
+        f"{parity.largest_difference:.2g}" if parity else None,
+        f"{performance.latency_p50_ms:.3g} ms",
+        f"{performance.texts_per_second:,.0f} texts/s",
+        f"{performance.size_bytes / 1e6:.3g} MB",
+        html.badge("out", ok=False) if result.failures else badge,
     )

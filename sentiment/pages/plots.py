@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
-from sentiment.monitoring.distribution import Distribution
+from sentiment.monitoring.descriptors import Distribution
 from sentiment.monitoring.drift import DriftTest
 from sentiment.monitoring.quality import DayQuality
 from sentiment.pages.drawing import BLUE, GREY, INK, VERMILION, WIDTH_INCHES, axes_of, interval, png, short

@@ -7,8 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from sentiment.frozen import Frozen
-from sentiment.stored import Stored
+from sentiment.stored import Frozen, Stored
 
 Status = Literal["champion", "candidate", "archived", "none"]
 Gate = Literal["approved", "refused"]

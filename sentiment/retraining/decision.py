@@ -9,8 +9,8 @@ from typing import Final, Literal, Protocol, get_args
 from pydantic import Field
 
 from sentiment.config.retrain import RetrainPolicy, Trigger
-from sentiment.report import Report
 from sentiment.store.journal import Entry
+from sentiment.stored import Report
 
 Blocked = Literal["not_enough_labels", "cooling_down", "over_budget", "paused"]
 Reason = Literal[Trigger, "forced", "healthy", "not_enough_data", Blocked]

@@ -14,8 +14,7 @@ from sentiment.config.retrain import FeedbackConfig
 from sentiment.data.read import detect_language
 from sentiment.data.reviews import FEEDBACK_SOURCE, SPLITS, Splits
 from sentiment.data.split import by_hash
-from sentiment.frozen import Frozen
-from sentiment.report import Report
+from sentiment.stored import Frozen, Report
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask, mask_series
 

@@ -14,10 +14,10 @@ import polars as pl
 
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model
-from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.stats import Probabilities
 from sentiment.store.scores import TIME_FORMAT, ScoreStore, Target
+from sentiment.stored import Report
 from sentiment.text.pii import mask_series
 
 # As many texts as a classifier sorts by length and takes at once (`sentiment.models.onnx.CHUNK_TEXTS`).

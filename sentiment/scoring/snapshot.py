@@ -13,8 +13,8 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.data.read import ReadingReport, ReviewStream
 from sentiment.data.stream import ROWS
 from sentiment.errors import DataError
-from sentiment.report import Report
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
+from sentiment.stored import Report
 
 # As many characters as fit, with the batch's name, into an entry of PostgreSQL's index.
 LONGEST_ID = 400

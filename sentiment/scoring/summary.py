@@ -3,11 +3,10 @@
 from contextlib import closing
 from datetime import datetime
 
-from sentiment.frozen import Frozen
-from sentiment.report import Report
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
 from sentiment.store.journal import Entry, Journal
+from sentiment.stored import Frozen, Report
 
 CONFIDENCE_BINS = 20
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
-from sentiment.frozen import Frozen
+from sentiment.stored import Frozen
 
 SIGNIFICANCE = 0.05
 

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.frozen import Frozen
 from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import Metric, wilson
+from sentiment.stored import Frozen
 
 
 class ReliabilityBin(Frozen):

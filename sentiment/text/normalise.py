@@ -18,8 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from sentiment.frozen import Frozen
-from sentiment.text.rows import map_rows
+from sentiment.stored import Frozen
+from sentiment.text.hashing import map_rows
 
 URL_TOKEN = "[URL]"  # noqa: S105 - a placeholder in texts, no secret
 

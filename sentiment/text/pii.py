@@ -44,7 +44,7 @@ def mask(text: str) -> str:
 
 def mask_series(texts: "pl.Series") -> "pl.Series":
     """`mask` for a string column; nulls stay null."""
-    from sentiment.text.rows import map_rows
+    from sentiment.text.hashing import map_rows
 
     return map_rows(texts, _may_hold, mask)
 

@@ -41,9 +41,8 @@ from sentiment.stats import Probabilities
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import Log
 from sentiment.training.checkpoints import SealCheckpoints, last_checkpoint
-from sentiment.training.compact import MaskedLanguageModel, build_encoder
+from sentiment.training.compact import MaskedLanguageModel, ResegmentedTexts, build_encoder
 from sentiment.training.distil import training_targets
-from sentiment.training.subwords import ResegmentedTexts
 
 # Where each stage keeps its checkpoints.
 STAGES = PRETRAINING, FINE_TUNING = ("pretraining", "classification")

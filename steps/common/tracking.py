@@ -1,12 +1,17 @@
-"""What the steps share of MLflow: the metrics of an evaluation, and the registry."""
+"""What the steps share of MLflow: the metrics of an evaluation, and the registry; how far a step is."""
 
 import re
+import time
+from uuid import UUID
 
 import mlflow
+from zenml import get_step_context, log_metadata
 
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.registry import Registry
+from sentiment.scoring.score import OnProgress
 from sentiment.stats.bootstrap import Metric
+from steps.common.names import PROGRESS
 
 
 def registry(model_name: str) -> Registry:
@@ -29,3 +34,20 @@ def flat_metrics(evaluation: Evaluation) -> dict[str, float]:
         elif metric is not None:
             flat[name] = metric
     return flat
+
+
+SECONDS = 3.0
+
+
+def progress_of_this_step() -> OnProgress:
+    """Notes the rows done and the rows there are, every few seconds and at the end."""
+    step_id: UUID = get_step_context().step_run.id
+    noted = time.monotonic()
+
+    def note(done: int, total: int) -> None:
+        nonlocal noted
+        if done == total or time.monotonic() - noted >= SECONDS:
+            noted = time.monotonic()
+            log_metadata(metadata={PROGRESS: {"done": done, "total": total}}, step_id=step_id)
+
+    return note

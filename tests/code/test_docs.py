@@ -16,8 +16,8 @@ from pydantic.fields import FieldInfo
 
 import sentiment.config
 import sentiment.kinds
-from sentiment.frozen import Frozen
 from sentiment.home import PROJECT
+from sentiment.stored import Frozen
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask
 from serving.settings import ServingSettings

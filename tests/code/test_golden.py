@@ -29,7 +29,6 @@ from sentiment.monitoring.window import read_window
 from sentiment.pages import page_of
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
-from sentiment.report import Report
 from sentiment.retraining.history import current_pause, decisions, labels_used_until
 from sentiment.scoring.collect import SCHEMA as SCORES_SCHEMA
 from sentiment.store import PredictionLog
@@ -37,6 +36,7 @@ from sentiment.store.feedback import read_feedback
 from sentiment.store.journal import KINDS, Journal
 from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.window import read_labelled
+from sentiment.stored import Report
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
 MODEL = "reviews"

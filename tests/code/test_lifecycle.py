@@ -10,7 +10,7 @@ import pytest
 from sentiment.errors import GateError
 from sentiment.home import current_user
 from sentiment.lifecycle import Lifecycle
-from sentiment.lifecycle.telling import JournalKeeper
+from sentiment.lifecycle.standing import JournalKeeper
 from sentiment.registry import Change, Registry
 from sentiment.registry.records import ModelVersion
 from sentiment.store.journal import journal_of

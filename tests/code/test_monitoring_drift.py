@@ -13,8 +13,7 @@ from evidently.metrics.column_statistics import ValueDriftCalculation
 from scipy.stats import wasserstein_distance
 
 from sentiment.config.drift import DriftConfig
-from sentiment.monitoring.descriptors import DESCRIPTORS, describe
-from sentiment.monitoring.distribution import Distribution
+from sentiment.monitoring.descriptors import DESCRIPTORS, Distribution, describe
 from sentiment.monitoring.domain import separate
 from sentiment.monitoring.drift import AUC, JENSEN_SHANNON, TRAIT, WASSERSTEIN, DriftReport, chance, detect_drift
 from sentiment.pages import figures_of, page_of

@@ -101,7 +101,7 @@ def test_squeezing_never_removes_a_character_altogether(text: str) -> None:
 
 
 def test_nulls_and_batches_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentiment.text.rows.BATCH", 3)
+    monkeypatch.setattr("sentiment.text.hashing.BATCH", 3)
     texts = pl.Series(["가  나", None, "ㅋㅋㅋㅋㅋ", "그대로", None, "!!!!!", "끝 "])
     assert NORMALISER.series(texts).to_list() == ["가 나", None, "ㅋㅋㅋ", "그대로", None, "!!!", "끝"]
     assert NORMALISER.series(texts.slice(2, 2)).to_list() == ["ㅋㅋㅋ", "그대로"]

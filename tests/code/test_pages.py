@@ -11,14 +11,14 @@ import pytest
 from sentiment.home import PROJECT
 from sentiment.pages import figures_of, page_of
 from sentiment.pages.dispatch import compose
-from sentiment.report import Report
+from sentiment.stored import Report
 
 MARKUP = re.compile(r"</?(html|head|body|section|table|tr|td|p|h[1-6]|img|span|div)\b")
 
 
 def test_every_report_has_a_page() -> None:
     for path in (PROJECT / "sentiment").rglob("*.py"):
-        if "from sentiment.report import Report" in path.read_text(encoding="utf-8"):
+        if "from sentiment.stored import Report" in path.read_text(encoding="utf-8"):
             import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts))
     reports = [each for each in _subclasses(Report) if each.__module__.startswith("sentiment.")]
     assert len(reports) > 15

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment.config.quality import QualityConfig
+from sentiment.config.drift import QualityConfig
 from sentiment.monitoring.descriptors import Vocabulary
 from sentiment.monitoring.quality import QualityReport, measure_quality
 from sentiment.monitoring.reference import Reference

@@ -10,15 +10,14 @@ from pydantic import ValidationError
 from zenml.enums import StackComponentType
 from zenml.utils.secret_utils import is_secret_field, is_secret_reference
 
-from sentiment.config.environment import expand
+from sentiment.config.load import expand
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import PROJECT, home
 from stacks.catalogue import STACKS, available_stacks, load_stack, raw_stack, required_variables
 from stacks.doctor import diagnose, examine, require_healthy
-from stacks.finding import Finding
 from stacks.flavors import known_flavors
-from stacks.reach import reach
+from stacks.reach import Finding, reach
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
 from tests.code.webhook_receiver import Receiver, receiving
 

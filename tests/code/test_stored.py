@@ -10,8 +10,7 @@ from zenml.artifact_stores import BaseArtifactStore
 
 from materializers.report import ReportMaterializer
 from sentiment.errors import SentimentError
-from sentiment.report import Report
-from sentiment.stored import DAMAGED, UPDATE
+from sentiment.stored import DAMAGED, UPDATE, Report
 
 
 class Counted(Report):

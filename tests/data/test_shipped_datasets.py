@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
-from sentiment.config.environment import expand
+from sentiment.config.load import expand
 from sentiment.config.load import validate as validate_config
 from sentiment.data.clean import clean
 from sentiment.data.read import read

@@ -14,7 +14,7 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StackComponentType
 
-from sentiment.config.environment import expand
+from sentiment.config.load import expand
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError
 from sentiment.home import PROJECT

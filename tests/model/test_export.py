@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from sentiment.config.deploy import ExportConfig
 from sentiment.config.evaluation import EvaluationConfig
-from sentiment.config.export import ExportConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError, SentimentError
 from sentiment.export import ExportReport, choose_format

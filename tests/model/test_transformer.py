@@ -18,16 +18,21 @@ from transformers import BertConfig, BertForSequenceClassification
 from sentiment.data.reviews import COLUMNS, Reviews
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
-from sentiment.models.batches import batches_by_length
+from sentiment.models.base import batches_by_length
 from sentiment.models.folder import load_classifier, write_manifest
 from sentiment.models.tokenised import TokenisedTexts
 from sentiment.models.transformer import TransformerClassifier
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.checkpoints import last_checkpoint
-from sentiment.training.compact import SPECIAL_TOKENS, cooccurrence_vectors, mask_tokens, train_tokenizer
+from sentiment.training.compact import (
+    SPECIAL_TOKENS,
+    ResegmentedTexts,
+    cooccurrence_vectors,
+    mask_tokens,
+    train_tokenizer,
+)
 from sentiment.training.data_parallel import process_count, train_in_processes
 from sentiment.training.distil import training_targets
-from sentiment.training.subwords import ResegmentedTexts
 from sentiment.training.transformer import freeze, train_transformer
 
 LABELS = ("negative", "positive")

@@ -14,7 +14,7 @@ from sentiment.lifecycle.deployment import smoke_test
 from sentiment.models.folder import load_classifier
 from sentiment.predictor import Predictor
 from sentiment.store.records import SMOKE_TEST_CALLER, caller_digest
-from serving.ids import PredictionIds
+from serving.schemas import PredictionIds
 
 TEXT = "정말 재미있게 봤어요. 다시 보고 싶은 영화!"
 

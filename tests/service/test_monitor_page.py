@@ -13,8 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from sentiment.store.history import History
-from sentiment.store.journal import Entry, Journal
+from sentiment.store.journal import Entry, History, Journal
 from serving.monitoring import Monitoring
 from tests.service.conftest import RunningServer, StartServer
 from tests.service.monitored import DAYS, HOSTILE, SWITCH, fill
