@@ -49,6 +49,7 @@ from sentiment.retraining.feedback import add_feedback, check_feedback, to_split
 from sentiment.stats.metrics import count_cells, hard_metrics
 from sentiment.store.feedback import SCHEMA
 from sentiment.store.journal import Entry
+from sentiment.tasks import task_of
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask_series
 from sentiment.training.linear import train_linear
@@ -190,6 +191,7 @@ def judged(candidate: TextClassifier, champion: TextClassifier, splits: Splits) 
         champion.predict_proba(splits.test.texts),
         splits.test,
         EVALUATION,
+        task=task_of(candidate.task),
         candidate="candidate",
         champion="champion",
         seed=SEED,

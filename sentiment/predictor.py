@@ -15,6 +15,7 @@ from sentiment.models.folder import MANIFEST, folder_digest, load_classifier
 from sentiment.registry.local import local_champion
 from sentiment.registry.registry import Registry
 from sentiment.registry.tracking import database_path, default_tracking_uri, without_credentials
+from sentiment.tasks import task_of
 
 
 class Prediction(TypedDict):
@@ -75,10 +76,10 @@ class Predictor:
                 raise DataError(f"Text {position} is of type {type(text).__name__}.", "Pass strings.")
         if not batch:
             return []
-        labels = self.classifier.labels
+        labels, answer = self.classifier.labels, task_of(self.classifier.task).answer
         predictions: list[Prediction] = []
         for text, row in zip(batch, self.classifier.predict_proba(batch).tolist(), strict=True):
-            best = max(range(len(labels)), key=row.__getitem__)
+            best = answer(row)
             prediction = Prediction(text=text, label=labels[best], confidence=row[best])
             if return_probs:
                 prediction["probs"] = dict(zip(labels, row, strict=True))

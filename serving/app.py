@@ -132,7 +132,7 @@ class Server:
             (row,) = (await asyncio.to_thread(side.classifier.predict_proba, [asked.text])).tolist()
         finally:
             self.explaining -= 1
-        best = max(range(len(row)), key=row.__getitem__)
+        best = side.answer(row)
         return _json(
             Explanation(
                 prediction=side.classifier.labels[best],

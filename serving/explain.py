@@ -7,6 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 
 from sentiment.models.base import TextClassifier
+from sentiment.tasks import task_of
 
 MAX_WORDS: Final = 60
 
@@ -32,7 +33,7 @@ def word_weights(classifier: TextClassifier, text: str) -> list[tuple[str, float
     weighed = range(min(len(words), MAX_WORDS))
     without = [" ".join([*words[:position], *words[position + 1 :]]) for position in weighed]
     probabilities = classifier.predict_proba([" ".join(words), *without]).astype(np.float64)
-    label = int(probabilities[0].argmax())
+    label = task_of(classifier.task).answer(probabilities[0].tolist())
     of_label = probabilities[:, label].clip(1e-7, 1 - 1e-7)
     log_odds = np.log(of_label / (1 - of_label))
     falls: Sequence[float] = (log_odds[0] - log_odds[1:]).tolist()

@@ -12,6 +12,7 @@ import numpy as np
 
 from sentiment.errors import SentimentError
 from sentiment.stats import Probabilities
+from sentiment.tasks import FIRST
 
 CONNECT_SECONDS: Final = 10.0  # a Service routes to its pods a moment after they are ready
 POLL_SECONDS: Final = 0.5
@@ -22,6 +23,7 @@ class RemoteModel:
     """The model of another server. `card` is what that server says of it at /model."""
 
     def __init__(self, client: httpx.Client, card: dict[str, Any]) -> None:
+        self.task: str = card.get("task", FIRST)
         self.labels: tuple[str, ...] = tuple(card["labels"])
         self.card = card
         self._client = client

@@ -25,6 +25,7 @@ from sentiment.errors import SentimentError
 from sentiment.models.base import Model, TextClassifier
 from sentiment.models.folder import load_classifier, saved_folder
 from sentiment.stats import Probabilities
+from sentiment.tasks import task_of
 from serving.batching import InferenceError, MicroBatcher, QueueFullError
 from serving.metrics import CANARY_STATES, Metrics
 from serving.remote import RemoteModel
@@ -66,6 +67,10 @@ class Side(Generic[ModelT]):
     batcher: MicroBatcher
     outcomes: deque[tuple[bool, float]]  # whether it answered, and in how many seconds
     labels: Counter[str] = field(default_factory=Counter)
+    answer: Callable[[Sequence[float]], int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answer = task_of(self.classifier.task).answer
 
     @staticmethod
     def load(folder: Path, settings: ServingSettings, on_batch: Callable[[int], None]) -> "Side[TextClassifier]":
@@ -139,7 +144,7 @@ def read_served(path: Path) -> Served:
 
 
 class Scored(NamedTuple):
-    """An answer and whose it is: the probabilities of each text, and which of them is the largest."""
+    """An answer and whose it is: the probabilities of each text, and the position of its label."""
 
     rows: list[list[float]]
     best: list[int]
@@ -150,7 +155,7 @@ class Scored(NamedTuple):
     def of(cls, probabilities: Probabilities, side: Side[Any], role: Role) -> Self:
         """As lists: for a text or two they are quicker than arrays."""
         rows: list[list[float]] = probabilities.tolist()
-        return cls(rows, [row.index(max(row)) for row in rows], side, role)
+        return cls(rows, list(map(side.answer, rows)), side, role)
 
 
 class ShadowScored(NamedTuple):
@@ -207,6 +212,11 @@ class Traffic:
         else:
             raise SentimentError(
                 f"Traffic is {settings.traffic!r}, but there is no candidate.", "Set SENTIMENT_CANDIDATE_DIR."
+            )
+        if candidate.classifier.task != champion.classifier.task:
+            raise SentimentError(
+                f"The candidate's task is {candidate.classifier.task!r}, the champion's {champion.classifier.task!r}.",
+                "Train it for the same task.",
             )
         if candidate.classifier.labels != champion.classifier.labels:
             raise SentimentError(

@@ -8,8 +8,9 @@ from sentiment.data.reviews import FEEDBACK_SOURCE, Reviews
 from sentiment.evaluation.evaluate import SliceCounts, check_probabilities, slice_counts, true_codes
 from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import SIGNIFICANCE, Metric, resample_cells
-from sentiment.stats.metrics import Counts, Floats, count_cells, hard_metrics
+from sentiment.stats.metrics import Counts, Floats, count_cells
 from sentiment.stored import Frozen, Report
+from sentiment.tasks import Task
 
 EXACT_BELOW = 25
 
@@ -67,6 +68,7 @@ def compare(
     reviews: Reviews,
     config: EvaluationConfig,
     *,
+    task: Task,
     candidate: str,
     champion: str,
     seed: int,
@@ -83,16 +85,17 @@ def compare(
     check_probabilities(candidate_probabilities, reviews, candidate)
     check_probabilities(champion_probabilities, reviews, champion)
     rng = np.random.default_rng(seed)
-    codes = (truth, candidate_probabilities.argmax(axis=1), champion_probabilities.argmax(axis=1))
+    codes = (truth, task.answers(candidate_probabilities), task.answers(champion_probabilities))
     shape = (len(reviews.labels),) * 3
     joint = count_cells(shape, *codes)
-    accuracy, macro_f1 = _differences(joint, config.resamples, significance, rng)
+    accuracy, macro_f1 = _differences(joint, task, config.resamples, significance, rng)
     candidate_right, champion_right = codes[1] == truth, codes[2] == truth
     slices = tuple(
-        _slice_difference(part, config, significance, rng) for part in slice_counts(reviews, config, shape, *codes)
+        _slice_difference(part, task, config, significance, rng)
+        for part in slice_counts(reviews, config, shape, *codes)
     )
     known, feedback = (
-        _slice_difference(part, config, significance, rng) if part else None
+        _slice_difference(part, task, config, significance, rng) if part else None
         for part in _known_and_feedback(reviews, shape, *codes)
     )
     return PairedComparison(
@@ -133,16 +136,18 @@ def mcnemar(candidate_only_right: int, champion_only_right: int) -> McNemar:
     )
 
 
-def _differences(joint: Counts, resamples: int, significance: float, rng: np.random.Generator) -> tuple[Metric, Metric]:
-    """Accuracy and macro-F1 of the candidate minus the champion's, from counts by (truth, candidate, champion)."""
-    points, samples = _difference(joint), _difference(resample_cells(joint, resamples, rng))
+def _differences(
+    joint: Counts, task: Task, resamples: int, significance: float, rng: np.random.Generator
+) -> tuple[Metric, Metric]:
+    """Both metrics of the candidate minus the champion's, from counts by (truth, candidate, champion)."""
+    points, samples = _difference(joint, task), _difference(resample_cells(joint, resamples, rng), task)
     accuracy, macro_f1 = (Metric.from_samples(*pair, significance) for pair in zip(points, samples, strict=True))
     return accuracy, macro_f1
 
 
-def _difference(joint: Counts) -> tuple[Floats, Floats]:
-    candidate, champion = hard_metrics(joint.sum(axis=-1)), hard_metrics(joint.sum(axis=-2))
-    return candidate.accuracy - champion.accuracy, candidate.macro_f1 - champion.macro_f1
+def _difference(joint: Counts, task: Task) -> tuple[Floats, Floats]:
+    candidate, champion = task.scores(joint.sum(axis=-1)), task.scores(joint.sum(axis=-2))
+    return candidate.accuracy - champion.accuracy, candidate.primary - champion.primary
 
 
 def _known_and_feedback(
@@ -160,9 +165,9 @@ def _known_and_feedback(
 
 
 def _slice_difference(
-    part: SliceCounts, config: EvaluationConfig, significance: float, rng: np.random.Generator
+    part: SliceCounts, task: Task, config: EvaluationConfig, significance: float, rng: np.random.Generator
 ) -> SliceDifference:
-    accuracy, macro_f1 = _differences(part.counts, config.resamples, significance, rng)
+    accuracy, macro_f1 = _differences(part.counts, task, config.resamples, significance, rng)
     return SliceDifference(
         column=part.column,
         value=part.value,

@@ -12,10 +12,11 @@ from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError, SentimentError
 from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
 from sentiment.evaluation.performance import measure_performance
+from sentiment.kinds import load
 from sentiment.models.base import TextClassifier
 from sentiment.stats import Probabilities
 from sentiment.stats.bootstrap import Metric, resample_cells, resample_rows
-from sentiment.stats.calibration import Calibration, calibration_errors, reliability_bins
+from sentiment.stats.calibration import Calibration, calibration_errors
 from sentiment.stats.metrics import (
     Counts,
     Floats,
@@ -26,6 +27,7 @@ from sentiment.stats.metrics import (
     log_loss_by_row,
     roc_curve_areas,
 )
+from sentiment.tasks import Task, task_of
 from sentiment.text.pii import mask
 
 OTHER = "(other)"
@@ -116,16 +118,18 @@ def evaluate(
     check_probabilities(probabilities, reviews, name)
 
     rng = np.random.default_rng(seed)
-    predicted = probabilities.argmax(axis=1)
+    task = task_of(classifier.task)
+    predicted = task.answers(probabilities)
     shape = (len(reviews.labels), len(reviews.labels))
     confusion = count_cells(shape, truth, predicted)
     point, samples = hard_metrics(confusion), hard_metrics(resample_cells(confusion, config.resamples, rng))
     auc, brier, log_loss = _score_metrics(truth, probabilities, config.resamples, rng)
-    bins = reliability_bins(truth, probabilities, config.calibration_bins)
+    bins = load(task.reliability)(truth, probabilities, config.calibration_bins)
     ece, ece_by_chance = calibration_errors(bins, config.resamples, rng)
     return Evaluation(
         name=name,
         kind=classifier.kind,
+        task=classifier.task,
         rows=len(reviews),
         labels=reviews.labels,
         data_digest=reviews.digest(),
@@ -138,12 +142,12 @@ def evaluate(
         auc=auc,
         classes=_class_results(reviews.labels, confusion, point, samples),
         slices=tuple(
-            _slice_result(part, config, rng) for part in slice_counts(reviews, config, shape, truth, predicted)
+            _slice_result(part, task, config, rng) for part in slice_counts(reviews, config, shape, truth, predicted)
         ),
         confusion=tuple(map(tuple, confusion.tolist())),
         calibration=Calibration(bins=bins, ece=ece, ece_by_chance=ece_by_chance, brier=brier, log_loss=log_loss),
         performance=measure_performance(classifier, texts, config, rng),
-        mistakes=_mistakes(reviews, truth, probabilities, config.mistakes),
+        mistakes=_mistakes(reviews, truth, predicted, probabilities, config.mistakes),
     )
 
 
@@ -209,23 +213,23 @@ def _class_results(
     )
 
 
-def _slice_result(part: SliceCounts, config: EvaluationConfig, rng: np.random.Generator) -> SliceResult:
-    point, samples = hard_metrics(part.counts), hard_metrics(resample_cells(part.counts, config.resamples, rng))
+def _slice_result(part: SliceCounts, task: Task, config: EvaluationConfig, rng: np.random.Generator) -> SliceResult:
+    point, samples = task.scores(part.counts), task.scores(resample_cells(part.counts, config.resamples, rng))
     return SliceResult(
         column=part.column,
         value=part.value,
         rows=part.rows,
         enough_rows=part.rows >= config.min_slice_rows,
         accuracy=Metric.from_samples(point.accuracy, samples.accuracy),
-        macro_f1=Metric.from_samples(point.macro_f1, samples.macro_f1),
+        macro_f1=Metric.from_samples(point.primary, samples.primary),
     )
 
 
 def _mistakes(
-    reviews: Reviews, truth: NDArray[np.int64], probabilities: Probabilities, most: int
+    reviews: Reviews, truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: Probabilities, most: int
 ) -> tuple[Mistake, ...]:
     """The most confident wrong predictions, masked before they are cut, so that no half of a number is left."""
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != truth)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")[:most]]
     rows = reviews.frame()[worst.tolist()]

@@ -4,6 +4,7 @@ from sentiment.evaluation.performance import Performance
 from sentiment.stats.bootstrap import Metric
 from sentiment.stats.calibration import Calibration
 from sentiment.stored import Frozen, Report
+from sentiment.tasks import FIRST, task_of
 
 
 class ClassResult(Frozen):
@@ -53,6 +54,7 @@ class Evaluation(Report):
 
     name: str
     kind: str
+    task: str = FIRST
     rows: int
     labels: tuple[str, ...]
     data_digest: str
@@ -72,9 +74,10 @@ class Evaluation(Report):
 
     @property
     def worst_slice(self) -> SliceResult | None:
-        """The slice with the lowest macro-F1 among those with enough rows; None when no slice has enough."""
+        """The slice with the lowest primary metric among those with enough rows; None when no slice has enough."""
+        task = task_of(self.task)
         judged = [part for part in self.slices if part.enough_rows]
-        return min(judged, key=lambda part: part.macro_f1.value, default=None)
+        return min(judged, key=lambda part: task.primary_of(part).value, default=None)
 
     def headline(self) -> dict[str, Metric | float | None]:
         """The numbers to log and to compare models by, by name."""

@@ -9,6 +9,7 @@ from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.stats.bootstrap import Metric
 from sentiment.stored import Frozen, Report
+from sentiment.tasks import Task, task_of
 
 MAJORITY = "majority"
 
@@ -89,9 +90,9 @@ def decide(
     """Decide on a candidate from evaluations on the same test rows.
 
     Without a champion the floors decide. With one, the candidate must also be better: the paired bootstrap interval of
-    the macro-F1 difference must lie above `min_gain`, McNemar's test must find the accuracy better too, and what the
-    champion knew must not be lost (`max_slice_loss`). The digests are those of the model folders; `champion_digest` is
-    None when the registry has no champion.
+    the difference in the task's primary metric must lie above `min_gain`, McNemar's test must find the accuracy better
+    too, and what the champion knew must not be lost (`max_slice_loss`). The digests are those of the model folders;
+    `champion_digest` is None when the registry has no champion.
     """
     contenders = (
         _contender("candidate", candidate),
@@ -103,12 +104,13 @@ def decide(
         checks = (Check(name="new model", passed=True, reason=reason),)
         outcome: Literal["promote", "refuse", "unchanged"] = "unchanged"
     else:
+        task = task_of(candidate.task)
         has_champion = champion is not None or champion_digest is not None
         checks = (
             *_evidence(candidate, [*baselines, *([champion] if champion else [])]),
-            *_floors(candidate, config),
-            *(_majority(candidate, baselines) if config.must_beat_majority else ()),
-            *(_better(candidate, champion, comparison, config) if has_champion else _no_champion()),
+            *_floors(candidate, task, config),
+            *(_majority(candidate, baselines, task) if config.must_beat_majority else ()),
+            *(_better(candidate, champion, comparison, task, config) if has_champion else _no_champion()),
         )
         outcome = "promote" if all(check.passed for check in checks) else "refuse"
     return GateDecision(
@@ -142,8 +144,9 @@ def _evidence(candidate: Evaluation, others: Sequence[Evaluation]) -> Iterator[C
         )
 
 
-def _floors(candidate: Evaluation, config: GateConfig) -> Iterator[Check]:
-    yield _at_least("macro-F1", "Macro-F1", candidate.macro_f1.value, config.register_threshold)
+def _floors(candidate: Evaluation, task: Task, config: GateConfig) -> Iterator[Check]:
+    title = task.title[0].upper() + task.title[1:]
+    yield _at_least(task.title, title, task.primary_of(candidate).value, config.register_threshold)
     ece = candidate.calibration.ece
     calibrated = ece <= config.max_ece
     yield Check(
@@ -156,8 +159,8 @@ def _floors(candidate: Evaluation, config: GateConfig) -> Iterator[Check]:
     if worst is None:
         yield Check(name="worst slice", passed=False, reason="No slice has enough rows to be judged.")
     else:
-        subject = f"Macro-F1 of the worst slice ({worst.title}, {worst.rows:,} rows)"
-        yield _at_least("worst slice", subject, worst.macro_f1.value, config.min_slice_macro_f1)
+        subject = f"{title} of the worst slice ({worst.title}, {worst.rows:,} rows)"
+        yield _at_least("worst slice", subject, task.primary_of(worst).value, config.min_slice_macro_f1)
 
 
 def _at_least(name: str, subject: str, value: float, floor: float) -> Check:
@@ -166,17 +169,17 @@ def _at_least(name: str, subject: str, value: float, floor: float) -> Check:
     return Check(name=name, passed=passed, reason=reason)
 
 
-def _majority(candidate: Evaluation, baselines: Sequence[Evaluation]) -> Iterator[Check]:
+def _majority(candidate: Evaluation, baselines: Sequence[Evaluation], task: Task) -> Iterator[Check]:
     majority = next((baseline for baseline in baselines if baseline.name == MAJORITY), None)
     if majority is None:
         yield Check(name="beats majority", passed=False, reason="There is no majority baseline to compare with.")
         return
-    low, floor = candidate.macro_f1.low, majority.macro_f1.value
+    low, floor = task.primary_of(candidate).low, task.primary_of(majority).value
     passed = low > floor
     yield Check(
         name="beats majority",
         passed=passed,
-        reason=f"The lower bound of the macro-F1 {low:.3f} is {'above' if passed else 'not above'} "
+        reason=f"The lower bound of the {task.title} {low:.3f} is {'above' if passed else 'not above'} "
         f"the majority baseline's {floor:.3f}.",
     )
 
@@ -186,9 +189,13 @@ def _no_champion() -> Iterator[Check]:
 
 
 def _better(
-    candidate: Evaluation, champion: Evaluation | None, comparison: PairedComparison | None, config: GateConfig
+    candidate: Evaluation,
+    champion: Evaluation | None,
+    comparison: PairedComparison | None,
+    task: Task,
+    config: GateConfig,
 ) -> Iterator[Check]:
-    missing = _missing_comparison(candidate, champion, comparison, config)
+    missing = _missing_comparison(candidate, champion, comparison, task, config)
     yield Check(
         name="paired evidence",
         passed=missing is None,
@@ -196,12 +203,12 @@ def _better(
     )
     if missing or comparison is None:
         return
-    gain = comparison.macro_f1
+    gain: Metric = task.primary_of(comparison)
     better = gain.low > config.min_gain
     yield Check(
-        name="better macro-F1",
+        name=f"better {task.title}",
         passed=better,
-        reason=f"The macro-F1 difference to the champion is {gain.value:+.4f}, and its interval "
+        reason=f"The {task.title} difference to the champion is {gain.value:+.4f}, and its interval "
         f"({gain.low:+.4f} to {gain.high:+.4f}) {'lies' if better else 'does not lie'} above {config.min_gain:+.4f}.",
     )
     test = comparison.mcnemar
@@ -213,27 +220,27 @@ def _better(
         f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g}, which {'shows' if agrees else 'does not show'} "
         f"the candidate to be better at the level {config.significance:g}.",
     )
-    yield from _no_worse(comparison, config.max_slice_loss)
+    yield from _no_worse(comparison, task, config.max_slice_loss)
 
 
-def _no_worse(comparison: PairedComparison, most: float) -> Iterator[Check]:
+def _no_worse(comparison: PairedComparison, task: Task, most: float) -> Iterator[Check]:
     """A gain on new reviews must not be paid for by the old ones."""
     if comparison.feedback:
-        yield _known_rows(comparison.known, most)
-        yield _feedback_rows(comparison.feedback)
+        yield _known_rows(comparison.known, task, most)
+        yield _feedback_rows(comparison.feedback, task)
     sources = [part for part in comparison.slices if part.column == "source" and part.value != FEEDBACK_SOURCE]
-    judged = [part for part in sources if part.enough_rows]
-    worse = [part for part in judged if part.macro_f1.high < 0 and part.macro_f1.value < -most]
+    judged = {part.value: task.primary_of(part) for part in sources if part.enough_rows}
+    worse = {source: change for source, change in judged.items() if change.high < 0 and change.value < -most}
     if worse:
-        shown = ", ".join(f"{part.value} {_interval(part.macro_f1)}" for part in worse)
-        reason = f"Significantly worse than the champion, by more than {most:g} macro-F1, on the source {shown}."
+        shown = ", ".join(f"{source} {_interval(change)}" for source, change in worse.items())
+        reason = f"Significantly worse than the champion, by more than {most:g} {task.title}, on the source {shown}."
     elif judged:
-        reason = f"On no source ({', '.join(part.value for part in judged)}) significantly worse by more than {most:g}."
+        reason = f"On no source ({', '.join(judged)}) significantly worse by more than {most:g}."
     if judged:
         yield Check(name="no source worse", passed=not worse, reason=reason)
 
 
-def _known_rows(known: SliceDifference | None, most: float) -> Check:
+def _known_rows(known: SliceDifference | None, task: Task, most: float) -> Check:
     name = "no worse on known rows"
     if known is None or not known.enough_rows:
         rows = known.rows if known else 0
@@ -241,22 +248,24 @@ def _known_rows(known: SliceDifference | None, most: float) -> Check:
             f"Too few test rows are no feedback ({rows:,}): whether the candidate forgot what it knew is not shown."
         )
         return Check(name=name, passed=False, reason=reason)
-    passed = known.macro_f1.low > -most
+    change: Metric = task.primary_of(known)
+    passed = change.low > -most
     return Check(
         name=name,
         passed=passed,
-        reason=f"On the {known.rows:,} test rows that are no feedback the macro-F1 difference is "
-        f"{_interval(known.macro_f1)}, which {'excludes' if passed else 'does not exclude'} a loss of {most:g}.",
+        reason=f"On the {known.rows:,} test rows that are no feedback the {task.title} difference is "
+        f"{_interval(change)}, which {'excludes' if passed else 'does not exclude'} a loss of {most:g}.",
     )
 
 
-def _feedback_rows(feedback: SliceDifference) -> Check:
-    gained = feedback.macro_f1.high >= 0
+def _feedback_rows(feedback: SliceDifference, task: Task) -> Check:
+    change: Metric = task.primary_of(feedback)
+    gained = change.high >= 0
     return Check(
         name="feedback rows",
         passed=gained,
-        reason=f"On the {feedback.rows:,} feedback rows of the test set the macro-F1 difference is "
-        f"{_interval(feedback.macro_f1)}{'' if gained else ': a loss'}.",
+        reason=f"On the {feedback.rows:,} feedback rows of the test set the {task.title} difference is "
+        f"{_interval(change)}{'' if gained else ': a loss'}.",
     )
 
 
@@ -265,7 +274,11 @@ def _interval(difference: Metric) -> str:
 
 
 def _missing_comparison(
-    candidate: Evaluation, champion: Evaluation | None, comparison: PairedComparison | None, config: GateConfig
+    candidate: Evaluation,
+    champion: Evaluation | None,
+    comparison: PairedComparison | None,
+    task: Task,
+    config: GateConfig,
 ) -> str | None:
     """What the champion rule lacks, or None. Differences must be of these very evaluations, not of earlier ones."""
     if champion is None:
@@ -276,7 +289,7 @@ def _missing_comparison(
         return "The paired comparison is not of the rows the candidate and the champion were evaluated on."
     if comparison.significance > config.significance:
         return f"The comparison's level {comparison.significance:g} is laxer than the gate's {config.significance:g}."
-    for name in ("macro_f1", "accuracy"):
+    for name in (task.primary, "accuracy"):
         expected = getattr(candidate, name).value - getattr(champion, name).value
         if not abs(getattr(comparison, name).value - expected) < 1e-6:
             return "The paired comparison does not match the evaluations of candidate and champion."

@@ -14,6 +14,7 @@ from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier, saved_folder
 from sentiment.registry import Registry
 from sentiment.stats import Probabilities
+from sentiment.tasks import task_of
 
 
 def judge(
@@ -30,9 +31,9 @@ def judge(
 ) -> GateDecision:
     """Fetch the champion, score it on `test`, and let the gate decide.
 
-    `probabilities` are the candidate's for `test`, of shape (rows, labels). A champion with other labels cannot be
-    compared, and the gate refuses for want of evidence. Raises SentimentError when the champion cannot be fetched or
-    does not verify: a decision without it would be a guess.
+    `probabilities` are the candidate's for `test`, of shape (rows, labels). A champion of another task, or with
+    other labels, cannot be compared, and the gate refuses for want of evidence. Raises SentimentError when the champion
+    cannot be fetched or does not verify: a decision without it would be a guess.
     """
     digest = saved_folder(candidate).digest
     champion = registry.champion()
@@ -49,7 +50,7 @@ def judge(
     champion_evaluation = comparison = None
     with tempfile.TemporaryDirectory() as folder:
         classifier = load_classifier(registry.fetch(champion.version, Path(folder)))
-        if classifier.labels == test.labels:
+        if (classifier.task, classifier.labels) == (candidate.task, test.labels):
             name = f"v{champion.version}"
             scored = classifier.predict_proba(test.texts)
             champion_evaluation = evaluate(
@@ -60,6 +61,7 @@ def judge(
                 scored,
                 test,
                 evaluation_config,
+                task=task_of(candidate.task),
                 candidate=evaluation.name,
                 champion=name,
                 seed=seed,

@@ -6,6 +6,7 @@ from sentiment.errors import DataError
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.stats.bootstrap import Metric
 from sentiment.stored import Frozen, Report
+from sentiment.tasks import task_of
 
 TIE_DECIMALS = 4
 
@@ -36,7 +37,7 @@ class Selection(Report):
 
 
 def select(validation: Sequence[Evaluation]) -> Selection:
-    """Choose by macro-F1; of candidates equal to four decimals, the one that scores more texts a second.
+    """Choose by the task's primary metric; of those equal to four decimals, the one that scores more texts a second.
 
     Raises DataError when there is no candidate, two share a name, or they were not evaluated on the same rows.
     """
@@ -46,9 +47,10 @@ def select(validation: Sequence[Evaluation]) -> Selection:
         raise DataError("Two candidates have the same name.", "Give every candidate a name of its own.")
     if len({evaluation.data_digest for evaluation in validation}) > 1:
         raise DataError("The candidates were evaluated on different rows.", "Evaluate all on one validation split.")
+    task = task_of(validation[0].task)
     ranked = sorted(
         validation,
-        key=lambda e: (round(e.macro_f1.value, TIE_DECIMALS), e.performance.texts_per_second),
+        key=lambda e: (round(task.primary_of(e).value, TIE_DECIMALS), e.performance.texts_per_second),
         reverse=True,
     )
     return Selection(winner=ranked[0].name, rows=ranked[0].rows, candidates=tuple(map(_choice, ranked)))

@@ -14,6 +14,7 @@ from sentiment.export.report import ORIGINAL, ExportReport, FormatResult, Parity
 from sentiment.kinds import kind_of, load
 from sentiment.models.base import TextClassifier
 from sentiment.stats import Probabilities
+from sentiment.tasks import Task, task_of
 
 # The formats of one classifier by name; each is made when it is called for.
 Formats = Mapping[str, Callable[[], TextClassifier]]
@@ -57,7 +58,7 @@ def pick_format(
         except SentimentError as error:
             unusable[name] = error.cause
             continue
-        parity = _parity(actual, expected, rows, config, name=name, seed=seed)
+        parity = _parity(actual, expected, rows, task_of(original.task), config, name=name, seed=seed)
         candidates[name] = candidate
         results.append(
             FormatResult(
@@ -106,11 +107,20 @@ def _performance(classifier: TextClassifier, rows: Reviews, config: ExportConfig
 
 
 def _parity(
-    actual: Probabilities, expected: Probabilities, rows: Reviews, config: ExportConfig, *, name: str, seed: int
+    actual: Probabilities,
+    expected: Probabilities,
+    rows: Reviews,
+    task: Task,
+    config: ExportConfig,
+    *,
+    name: str,
+    seed: int,
 ) -> Parity:
-    comparison = compare(actual, expected, rows, config.evaluation, candidate=name, champion=ORIGINAL, seed=seed)
+    comparison = compare(
+        actual, expected, rows, config.evaluation, task=task, candidate=name, champion=ORIGINAL, seed=seed
+    )
     return Parity(
-        agreement=float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        agreement=float((task.answers(actual) == task.answers(expected)).mean()),
         largest_difference=float(np.abs(actual - expected).max()),
         macro_f1_change=comparison.macro_f1,
     )

@@ -13,12 +13,14 @@ from typing import ClassVar, Protocol, Self
 
 from sentiment.models.manifest import SavedFolder, folder_size, write_identity, write_manifest
 from sentiment.stats import Probabilities
+from sentiment.tasks import FIRST
 from sentiment.text.normalise import TextNormaliser
 
 
 class Model(Protocol):
     """What predicting takes: a classifier, or another server's."""
 
+    task: str
     labels: tuple[str, ...]
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
@@ -26,9 +28,13 @@ class Model(Protocol):
 
 
 class TextClassifier(ABC):
-    """Raw texts in, one probability per label out. The normaliser is part of the model: callers never clean."""
+    """Raw texts in, one probability per label out. The normaliser is part of the model: callers never clean.
+
+    `task` says what the labels mean (`sentiment.tasks`).
+    """
 
     kind: ClassVar[str]
+    task: str = FIRST
     saved: SavedFolder | None = None
 
     def __init__(self, labels: Sequence[str], normaliser: TextNormaliser) -> None:
@@ -53,7 +59,7 @@ class TextClassifier(ABC):
             return known
         folder.mkdir(parents=True, exist_ok=True)
         self.write(folder)
-        write_identity(folder, self.kind, self.labels, self.normaliser)
+        write_identity(folder, self.kind, self.task, self.labels, self.normaliser)
         # Not where it is: the folder is the caller's, who may change it.
         self.saved = SavedFolder(write_manifest(folder), folder_size(folder))
         return self.saved

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sentiment import tasks
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.kinds import kind_of, load
 from sentiment.models.manifest import (
@@ -17,7 +18,7 @@ from sentiment.models.manifest import (
     verify_manifest,
     write_manifest,
 )
-from sentiment.stored import require_known_format
+from sentiment.stored import UPDATE, require_known_format
 
 if TYPE_CHECKING:
     from sentiment.models.base import TextClassifier
@@ -52,13 +53,16 @@ def load_classifier(folder: Path) -> "TextClassifier":
     digest = verify_manifest(folder)
     identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     require_known_format(identity, FORMAT, f"The model in {folder}")
-    kind = identity["kind"]
+    kind, task = identity["kind"], identity.get("task", tasks.FIRST)
     try:
         cls: type[TextClassifier] = load(kind_of(kind).classifier)
     except ConfigError as error:
         raise SentimentError(
             f"{folder} holds a classifier of the unknown kind {kind!r}: {error.cause}", error.fix
         ) from error
+    if task not in tasks.names():
+        raise SentimentError(f"{folder} holds a classifier of the unknown task {task!r}.", UPDATE)
     classifier = cls.load(folder)
+    classifier.task = task
     classifier.saved = SavedFolder(digest, folder_size(folder), folder.absolute())
     return classifier

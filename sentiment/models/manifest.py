@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sentiment.digests import file_digest
 from sentiment.errors import SentimentError
+from sentiment.tasks import FIRST
 from sentiment.text.normalise import TextNormaliser
 
 IDENTITY = "classifier.json"
@@ -21,9 +22,13 @@ class SavedFolder(NamedTuple):
     folder: Path | None = None
 
 
-def write_identity(folder: Path, kind: str, labels: Sequence[str], normaliser: TextNormaliser) -> None:
-    """Write `classifier.json`: kind, labels in class order, and the normaliser's settings."""
-    identity = {"kind": kind, "labels": list(labels), "normaliser": normaliser.model_dump()}
+def write_identity(folder: Path, kind: str, task: str, labels: Sequence[str], normaliser: TextNormaliser) -> None:
+    """Write `classifier.json`: kind, labels in class order, and the normaliser's settings.
+
+    The first task is not written: a further key would change the digest of every model.
+    """
+    other = {} if task == FIRST else {"task": task}
+    identity = {"kind": kind, **other, "labels": list(labels), "normaliser": normaliser.model_dump()}
     (folder / IDENTITY).write_text(json.dumps(identity, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

@@ -20,8 +20,9 @@ import polars as pl
 from sentiment.config.drift import QualityConfig
 from sentiment.monitoring.reference import Reference
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
-from sentiment.stats.metrics import count_cells, hard_metrics
+from sentiment.stats.metrics import count_cells
 from sentiment.stored import Frozen, Report
+from sentiment.tasks import Task, task_of
 
 # Below this a resample is often without one of the labels, and the interval means nothing.
 FEWEST_FOR_MACRO_F1 = 20
@@ -136,7 +137,7 @@ def measure_quality(
     rows and mean confidence of everything that was predicted; None when `rows` is all of it. The verdict is on
     `model_version`, on all rows when it is None. Labels the reference does not know are left out.
     """
-    rng = np.random.default_rng(seed)
+    rng, task = np.random.default_rng(seed), task_of(reference.task)
     dated = rows.with_columns(day=pl.col("time").dt.date())
     if traffic is None:
         traffic = dated.group_by(DAY).agg(rows=pl.len(), confidence=pl.col("confidence").mean())
@@ -155,7 +156,7 @@ def measure_quality(
         min_coverage=config.min_coverage,
         random_sources=config.random_sources,
         accuracy=accuracy,
-        macro_f1=_macro_f1(counted, reference.labels, config.resamples, rng) if enough else None,
+        macro_f1=_primary(counted, task, reference.labels, config.resamples, rng) if enough else None,
         reference_accuracy=reference.accuracy,
         reference_macro_f1=reference.macro_f1,
         max_accuracy_loss=config.max_accuracy_loss,
@@ -170,6 +171,7 @@ def measure_quality(
                 traffic,
                 expected,
                 model_version=model_version,
+                task=task,
                 labels=reference.labels,
                 resamples=config.resamples,
                 rng=rng,
@@ -222,6 +224,7 @@ def _days(
     expected: _Estimate,
     *,
     model_version: str | None,
+    task: Task,
     labels: tuple[str, ...],
     resamples: int,
     rng: np.random.Generator,
@@ -239,7 +242,7 @@ def _days(
             confirmed=int(own["right"].sum()),
             counted=int(own["counts"].sum()),
             accuracy=_accuracy(own),
-            macro_f1=_macro_f1(own, labels, resamples, rng),
+            macro_f1=_primary(own, task, labels, resamples, rng),
             estimate=expected.of(group) if judged else None,
             estimate_error=expected.error(own) if judged else None,
         )
@@ -249,7 +252,9 @@ def _accuracy(rows: pl.DataFrame) -> Metric | None:
     return wilson(int(rows["right"].sum()), rows.height) if rows.height else None
 
 
-def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], resamples: int, rng: np.random.Generator) -> Metric | None:
+def _primary(
+    rows: pl.DataFrame, task: Task, labels: tuple[str, ...], resamples: int, rng: np.random.Generator
+) -> Metric | None:
     if rows.height < FEWEST_FOR_MACRO_F1:
         return None
     names = pl.Enum(labels)
@@ -257,5 +262,5 @@ def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], resamples: int, rng: 
         rows[column].cast(names).to_physical().to_numpy().astype(np.int64) for column in ("truth", "label")
     )
     confusion = count_cells((len(labels), len(labels)), truth, predicted)
-    samples = hard_metrics(resample_cells(confusion, resamples, rng)).macro_f1
-    return Metric.from_samples(hard_metrics(confusion).macro_f1, samples)
+    samples = task.scores(resample_cells(confusion, resamples, rng)).primary
+    return Metric.from_samples(task.scores(confusion).primary, samples)

@@ -15,6 +15,7 @@ from sentiment.errors import DataError
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.descriptors import MOST_CHARACTERS, Vocabulary
 from sentiment.stored import Report
+from sentiment.tasks import FIRST, task_of
 from sentiment.text.normalise import TextNormaliser
 from sentiment.text.pii import mask_series
 
@@ -38,6 +39,7 @@ class Reference(Report):
     normaliser: TextNormaliser
     accuracy: float
     macro_f1: float
+    task: str = FIRST
     texts: tuple[str, ...]
     predicted: tuple[int, ...]
     confidence: tuple[float, ...]
@@ -73,8 +75,9 @@ class Reference(Report):
             normaliser=classifier.normaliser,
             accuracy=accuracy,
             macro_f1=macro_f1,
+            task=classifier.task,
             texts=tuple(mask_series(rows["text"]).str.head(MOST_CHARACTERS)),
-            predicted=tuple(probabilities.argmax(axis=1).tolist()),
+            predicted=tuple(task_of(classifier.task).answers(probabilities).tolist()),
             confidence=tuple(np.round(probabilities.max(axis=1).astype(np.float64), 4).tolist()),
             truth=tuple(rows["label"].to_list()),
             category=tuple(rows["category"].to_list()),

@@ -18,6 +18,7 @@ from sentiment.scoring.parquet import ParquetFiles
 from sentiment.stats import Probabilities
 from sentiment.store.scores import TIME_FORMAT, ScoreStore, Target
 from sentiment.stored import Report
+from sentiment.tasks import task_of
 from sentiment.text.pii import mask_series
 
 # As many texts as a classifier sorts by length and takes at once (`sentiment.models.onnx.CHUNK_TEXTS`).
@@ -65,7 +66,7 @@ def score_shard(
     """
     started = datetime.now(UTC)
     total, scored = len(shard), 0
-    with closing(ScoreStore(database_url)) as store, _Writer(store, classifier.labels, target) as writer:
+    with closing(ScoreStore(database_url)) as store, _Writer(store, classifier, target) as writer:
         resumed = store.has_begun(target)
         for chunk in shard.chunks(CHUNK_ROWS):
             rows = chunk
@@ -87,9 +88,9 @@ class _Writer:
     `there` counts the rows that are in the table. On leaving `with`, all of them are, or an error is raised.
     """
 
-    def __init__(self, store: ScoreStore, labels: tuple[str, ...], target: Target) -> None:
+    def __init__(self, store: ScoreStore, model: Model, target: Target) -> None:
         self.there = 0
-        self._store, self._labels, self._target = store, labels, target
+        self._store, self._model, self._target = store, model, target
         self._thread = ThreadPoolExecutor(1, "score-writer")
         self._written: Future[int] | None = None
         self._gathered: list[tuple[pl.DataFrame, Probabilities]] = []
@@ -128,14 +129,18 @@ class _Writer:
 
     def _write(self, gathered: list[tuple[pl.DataFrame, Probabilities]]) -> int:
         now = datetime.now(UTC)
-        parts = [table_rows(rows, found, self._labels, self._target, now) for rows, found in gathered]
+        parts = [table_rows(rows, found, self._model, self._target, now) for rows, found in gathered]
         if parts:
             self._store.insert(pl.concat(parts))
         return sum(map(len, parts))
 
 
 def table_rows(
-    rows: pl.DataFrame, probabilities: Probabilities, labels: tuple[str, ...], target: Target, now: datetime
+    rows: pl.DataFrame,
+    probabilities: Probabilities,
+    model: Model,
+    target: Target,
+    now: datetime,
 ) -> pl.DataFrame:
     """The rows of the table `scores` for reviews (columns as in a snapshot) and their probabilities.
 
@@ -144,9 +149,9 @@ def table_rows(
     if not np.isfinite(probabilities).all():
         raise SentimentError("The model gave a probability that is no number.", "Roll back to another version.")
     columns = [pl.Series(values).round(DIGITS) for values in probabilities.astype(np.float64).T]
-    best = probabilities.argmax(axis=1)
+    best = task_of(model.task).answers(probabilities)
     members: list[pl.Expr | pl.Series] = []
-    for position, (label, values) in enumerate(zip(labels, columns, strict=True)):
+    for position, (label, values) in enumerate(zip(model.labels, columns, strict=True)):
         members += [pl.lit(f"{', ' if position else '{'}{json.dumps(label, ensure_ascii=False)}: "), values]
     return rows.select(
         id=target.keys(rows["id"]),
@@ -156,7 +161,7 @@ def table_rows(
         model_version=pl.lit(target.model_version),
         time=pl.lit(now.replace(tzinfo=None)).dt.strftime(TIME_FORMAT),
         text=mask_series(rows["text"]),
-        label=pl.Series(np.array(labels, dtype=object)[best], dtype=pl.String),
+        label=pl.Series(np.array(model.labels, dtype=object)[best], dtype=pl.String),
         confidence=pl.Series(probabilities.max(axis=1).astype(np.float64)).round(DIGITS),
         probabilities=pl.concat_str([*members, pl.lit("}")]),
         created_at=pl.col("created_at").dt.strftime(TIME_FORMAT),

@@ -54,6 +54,12 @@ def hard_metrics(confusion: Counts) -> HardMetrics:
     )
 
 
+def accuracy_and_macro_f1(confusion: Counts) -> tuple[Floats, Floats]:
+    """Two of the metrics of confusion matrices."""
+    metrics = hard_metrics(confusion)
+    return metrics.accuracy, metrics.macro_f1
+
+
 @dataclass(frozen=True)
 class RocCurveArea:
     """The area under the ROC curve of one class against the rest, ready to be computed for many row weights.

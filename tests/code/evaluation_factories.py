@@ -15,6 +15,7 @@ from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.models.base import TextClassifier
 from sentiment.stats import Probabilities
+from sentiment.tasks import FIRST, task_of
 from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("negative", "positive")
@@ -91,6 +92,7 @@ def make_comparison(
         champion,
         reviews,
         QUICK,
+        task=task_of(FIRST),
         candidate="candidate",
         champion="champion",
         seed=7,

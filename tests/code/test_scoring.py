@@ -32,6 +32,7 @@ from sentiment.scoring.summary import ScoringSummary
 from sentiment.stats import Probabilities
 from sentiment.store.journal import Journal
 from sentiment.store.scores import ScoreStore, Target
+from sentiment.tasks import FIRST
 
 TARGET = Target("sentiment", "3", "monday")
 TEXTS = [
@@ -52,7 +53,7 @@ class ByLength:
     """Probabilities that only the text decides; counts what it was asked, and fails where told."""
 
     def __init__(self, fail_after: int | None = None) -> None:
-        self.labels = ("negative", "positive")
+        self.task, self.labels = FIRST, ("negative", "positive")
         self.asked: list[str] = []
         self.fail_after = fail_after
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,7 @@ from sentiment.stats import Probabilities
 from sentiment.store.database import make_engine
 from sentiment.store.scores import ScoreStore, Target
 from sentiment.store.tables import scores
+from sentiment.tasks import FIRST
 from tests.service.postgres_server import PostgresServer
 
 TARGET = Target("sentiment", "3", "monday")
@@ -52,7 +54,7 @@ class Slow:
     seconds_per_text = 1 / ROWS
 
     def __init__(self) -> None:
-        self.labels = ("negative", "positive")
+        self.task, self.labels = FIRST, ("negative", "positive")
         self.asked = 0
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
@@ -125,7 +127,7 @@ def test_what_is_written_is_read_by_sqlalchemy(url: str) -> None:
     found = np.array([[0.25, 0.75], [1e-7, 1.0]] * 5, dtype=np.float32)
     labels = ('"bad"', "좋음")
     with closing(ScoreStore(url)) as store:
-        written = scoring.table_rows(rows, found, labels, TARGET, time_)
+        written = scoring.table_rows(rows, found, SimpleNamespace(labels=labels, task=FIRST), TARGET, time_)
         store.insert(written)
         store.insert(written.with_columns(text=pl.lit("second")))
         fetched = store.fetch(TARGET.keys(rows["id"]).to_list()).sort("review_id")
