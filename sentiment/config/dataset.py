@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
 
-class DatasetConfig(Frozen):
+class DatasetConfig(Config):
     """One dataset: files, their columns and what their values mean.
 
     A path is a file, a folder, a glob or an address; `sentiment.data.sources` has one module a scheme, and checks what
@@ -95,7 +95,7 @@ class DatasetConfig(Frozen):
         return {split: (path, checksum) for split, (path, checksum) in paths.items() if path}
 
 
-class SplitConfig(Frozen):
+class SplitConfig(Config):
     """How rows without a given split are divided.
 
     A validation or test set that the dataset gives is kept as it is; the method carves the missing ones from train.
@@ -115,7 +115,7 @@ class SplitConfig(Frozen):
         return self
 
 
-class ValidationConfig(Frozen):
+class ValidationConfig(Config):
     """What a dataset must satisfy before anything is trained on it. Shares are of the rows read."""
 
     max_empty_share: float = Field(default=0.05, ge=0, le=1)

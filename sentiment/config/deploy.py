@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from sentiment.config.evaluation import EvaluationConfig, Share
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 
-class ExportConfig(Frozen):
+class ExportConfig(Config):
     """What a format must show, against the classifier it was made from, to be served in its place.
 
     `min_agreement`: floor on the share of texts that get the same label. `max_macro_f1_loss`: what the macro-F1 may
@@ -32,7 +32,7 @@ def _off(value: Any) -> Any:
 Mode = Annotated[Literal["off", "shadow", "canary"], BeforeValidator(_off)]
 
 
-class TrafficConfig(Frozen):
+class TrafficConfig(Config):
     """What another version does beside the champion.
 
     `shadow`: it is scored on the side and logged. `canary`: it answers `share` of the callers. `version` is which one;
@@ -44,7 +44,7 @@ class TrafficConfig(Frozen):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
-class SmokeTestConfig(Frozen):
+class SmokeTestConfig(Config):
     """Texts the new version must answer as the Python API does before it is published.
 
     `tolerance` is for every probability: batches are padded differently in the server.
@@ -55,7 +55,7 @@ class SmokeTestConfig(Frozen):
     timeout_seconds: Positive = 10
 
 
-class DeployConfig(Frozen):
+class DeployConfig(Config):
     """Everything `python run.py --pipeline deploy` can be told; see configs/deploy.yaml.
 
     `port` and `start_seconds` overrule the stack's model deployer.

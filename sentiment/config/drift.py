@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Distance = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ReferenceConfig(Frozen):
+class ReferenceConfig(Config):
     """The profile of validation and test rows that monitoring compares with.
 
     `rows`: sampled texts it keeps, fewer where texts are long: the whole profile stays under 1 MB.
@@ -19,7 +19,7 @@ class ReferenceConfig(Frozen):
     rows: int = Field(default=2000, ge=100, le=5000)
 
 
-class DriftConfig(Frozen):
+class DriftConfig(Config):
     """When the texts or predictions of a window count as drifted from the reference.
 
     `window_rows`: the newest rows that are compared, so that the verdict does not depend on traffic. `min_rows`: with
@@ -42,7 +42,7 @@ class DriftConfig(Frozen):
     max_too_long_share: Share = 0.05
 
 
-class QualityConfig(Frozen):
+class QualityConfig(Config):
     """How labels that arrive later are judged.
 
     The verdict is on the newest `rows` labels of the champion: a fixed number, so that it does not depend on traffic.

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class EvaluationConfig(Frozen):
+class EvaluationConfig(Config):
     """How a classifier is measured.
 
     `resamples`: bootstrap resamples behind every interval. `min_slice_rows`: a smaller slice is shown but not judged.
@@ -35,7 +35,7 @@ class EvaluationConfig(Frozen):
         return edges
 
 
-class GateConfig(Frozen):
+class GateConfig(Config):
     """What a candidate must show before it is promoted.
 
     `register_threshold`: floor on the macro-F1. `max_ece`: ceiling on the expected calibration error.

@@ -7,7 +7,7 @@ from pydantic_core import to_jsonable_python
 
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Share = Annotated[float, Field(gt=0, le=1)]
 # Validated once they are laid over a train config. YAML reads 2026-01-01 as a date, which JSON does not have.
@@ -15,7 +15,7 @@ Changes = Annotated[dict[str, JsonValue], BeforeValidator(to_jsonable_python)]
 Trigger = Literal["quality_drop", "drift", "new_labels"]
 
 
-class RetrainPolicy(Frozen):
+class RetrainPolicy(Config):
     """When to retrain. All labels are those left after the checks of feedback, since the last retraining that ended.
 
     `reasons`: what may lead to a retraining. `min_new_labels`: fewer teach too little, whatever the reason.
@@ -31,7 +31,7 @@ class RetrainPolicy(Frozen):
     budget_days: Annotated[int, Field(ge=1, le=90)] = 30
 
 
-class FeedbackConfig(Frozen):
+class FeedbackConfig(Config):
     """Which labels from users may become training rows; see `sentiment.retraining.feedback`.
 
     `max_rows`: the newest labels that are looked at. A caller is the digest of the header X-Caller-Key.
@@ -61,7 +61,7 @@ class FeedbackConfig(Frozen):
     random_sources: tuple[str, ...] = ()
 
 
-class RetrainConfig(Frozen):
+class RetrainConfig(Config):
     """Everything `python run.py --pipeline retrain` can be told; see configs/retrain.yaml.
 
     `train`: how the candidate is trained and judged, and on which reviews besides the feedback; null: as the champion

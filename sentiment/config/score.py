@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.deploy import ExportConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 
 def _as_text(value: Any) -> Any:
@@ -22,7 +22,7 @@ BatchName = Annotated[
 ]
 
 
-class ScoreConfig(Frozen):
+class ScoreConfig(Config):
     """Everything `python run.py --pipeline score` can be told; see configs/score.yaml.
 
     `batch` names the rows in the table; null makes a name of the dataset's name and of the digest of what it points

@@ -9,14 +9,14 @@ from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.kinds import ModelConfig
 from sentiment.kinds.linear import LinearConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 from sentiment.text.normalise import TextNormaliser
 
 # The report of a registered version that holds the config it was trained with.
 CONFIG_FILE: Final = "config.yaml"
 
 
-class StepOptions(Frozen):
+class StepOptions(Config):
     """How one step is run: whether its cached result may be used (null leaves it to the step), and how often it is
     tried again.
     """
@@ -25,7 +25,7 @@ class StepOptions(Frozen):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
-class TrainConfig(Frozen):
+class TrainConfig(Config):
     """Everything `python run.py --pipeline train` can be told; see configs/train.yaml."""
 
     seed: Annotated[int, Field(ge=0)] = 42

@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sentiment.kinds import Kind, ModelConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
-class CompactEncoder(Frozen):
+class CompactEncoder(Config):
     """A small BERT encoder and its own BPE vocabulary, both trained from nothing on the training texts."""
 
     vocabulary_size: int = Field(default=16_000, ge=300)

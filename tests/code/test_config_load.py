@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from cli.console import dropped_facts
-from sentiment.config.load import CONFIGS, forgotten, load_config
+from sentiment.config.load import CONFIGS, forgotten, load_config, validate
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError
 from sentiment.home import PROJECT
+from sentiment.stored import Config
 
 TRAIN = CONFIGS / "train.yaml"
 
@@ -127,3 +128,24 @@ def test_a_config_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert load_config(Path("configs/train.yaml"), TrainConfig).dataset.name == "sample"
     assert (PROJECT / "configs").is_dir()
+
+
+class Brewing(Config):
+    """A config that had a key more in an earlier version."""
+
+    removed = frozenset({"bins"})
+    cups: int = 1
+
+
+class Kitchen(Config):
+    brewing: Brewing = Brewing()
+
+
+def test_a_key_that_is_no_longer_a_setting_is_named_to_a_user_and_dropped_from_what_was_stored() -> None:
+    raw = {"brewing": {"cups": 2, "bins": 10}}
+    with pytest.raises(ConfigError) as error:
+        validate(raw, Kitchen, "mine.yaml")
+    assert str(error.value).startswith("mine.yaml: `brewing.bins` is no longer a setting.")
+    assert validate(raw, Kitchen, "mine.yaml", stored=True).brewing.cups == 2
+    with pytest.raises(ConfigError, match=r"unknown key 'brewing\.bin'"):
+        validate({"brewing": {"bin": 10}}, Kitchen, "mine.yaml", stored=True)
