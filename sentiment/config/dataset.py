@@ -118,6 +118,7 @@ class SplitConfig(Config):
 class ValidationConfig(Config):
     """What a dataset must satisfy before anything is trained on it. Shares are of the rows read."""
 
+    removed = frozenset({"near_duplicate_similarity"})
     max_empty_share: float = Field(default=0.05, ge=0, le=1)
     max_too_long_share: float = Field(default=0.01, ge=0, le=1)
     max_unlabelled_share: float = Field(default=0.6, ge=0, le=1)
@@ -127,7 +128,6 @@ class ValidationConfig(Config):
     min_rows_per_class: int = Field(default=20, ge=1)
     languages: list[str] = Field(default=["ko", "en"])
     max_other_language_share: float = Field(default=0.1, ge=0, le=1)
-    near_duplicate_similarity: float = Field(default=0.8, gt=0, le=1)
     max_near_duplicate_share: float = Field(default=0.1, ge=0, le=1)
 
 

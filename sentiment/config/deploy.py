@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sentiment.config.evaluation import EvaluationConfig, Share
+from sentiment.config.evaluation import Share
 from sentiment.stored import Config
 
 
@@ -12,14 +12,12 @@ class ExportConfig(Config):
     """What a format must show, against the classifier it was made from, to be served in its place.
 
     `min_agreement`: floor on the share of texts that get the same label. `max_macro_f1_loss`: what the macro-F1 may
-    lose, judged by the lower end of the paired interval of the change. `max_rows`: validation rows used, drawn by the
-    seed when there are more. `evaluation` sets the interval's resamples and how many texts are timed.
+    lose, judged by the lower end of the paired interval of the change.
     """
 
+    removed = frozenset({"max_rows", "evaluation"})
     min_agreement: Share = 0.98
     max_macro_f1_loss: Share = 0.01
-    max_rows: int = Field(default=5_000, ge=1)
-    evaluation: EvaluationConfig = EvaluationConfig()
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -61,7 +59,7 @@ class DeployConfig(Config):
     `port` and `start_seconds` overrule the stack's model deployer.
     """
 
-    seed: Annotated[int, Field(ge=0)] = 42
+    removed = frozenset({"seed"})
     model_name: str = "sentiment"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     start_seconds: Positive | None = None

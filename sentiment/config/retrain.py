@@ -34,28 +34,23 @@ class RetrainPolicy(Config):
 class FeedbackConfig(Config):
     """Which labels from users may become training rows; see `sentiment.retraining.feedback`.
 
-    `max_rows`: the newest labels that are looked at. A caller is the digest of the header X-Caller-Key.
+    A caller is the digest of the header X-Caller-Key.
 
     Floods: a caller with more than `max_caller_rows` labels in a day; or with more than `max_caller_share` of a day's
-    labels, if the day has labels of at least `min_callers` callers. Label flips: a caller contradicts predictions made
-    with at least `flip_confidence` more often than the median of the other callers by `flip_margin`; where no other
-    caller can be compared with, more often than `flip_alone_share`. It is judged from `flip_min_rows` such predictions
-    on, with a one-sided interval of the level 1 - `flip_significance`. Neither rule is held against `trusted_callers`.
+    labels, if several callers gave some. Label flips: a caller contradicts predictions made with at least
+    `flip_confidence` more often than the median of the other callers by `flip_margin`. Neither rule is held against
+    `trusted_callers`.
 
     Testing: people who answer by themselves correct more often than they confirm, and on such rows every other model
     looks better than the champion. A row is tested on when its day's labels cover `min_coverage` of the day's
     predictions, or when it comes from one of `random_sources`; else it may only be trained on.
     """
 
-    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 200_000
+    removed = frozenset({"max_rows", "min_callers", "flip_alone_share", "flip_min_rows", "flip_significance"})
     max_caller_rows: Annotated[int, Field(ge=1)] = 5000
     max_caller_share: Share = 0.5
-    min_callers: Annotated[int, Field(ge=2)] = 3
     flip_confidence: Share = 0.8
     flip_margin: Share = 0.2
-    flip_alone_share: Share = 0.5
-    flip_min_rows: Annotated[int, Field(ge=1)] = 30
-    flip_significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     trusted_callers: tuple[str, ...] = ()
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
     random_sources: tuple[str, ...] = ()

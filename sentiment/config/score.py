@@ -29,7 +29,7 @@ class ScoreConfig(Config):
     at, so that an unchanged source is the same batch. `shards` is in how many steps the rows are scored.
     """
 
-    seed: Annotated[int, Field(ge=0)] = 42
+    removed = frozenset({"seed"})
     model_name: str = "sentiment"
     dataset: DatasetConfig
     batch: BatchName | None = None

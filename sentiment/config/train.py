@@ -5,7 +5,6 @@ from typing import Annotated, Final, Self
 from pydantic import Field, SerializeAsAny, model_validator
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
-from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.kinds import ModelConfig
 from sentiment.kinds.linear import LinearConfig
@@ -28,6 +27,7 @@ class StepOptions(Config):
 class TrainConfig(Config):
     """Everything `python run.py --pipeline train` can be told; see configs/train.yaml."""
 
+    removed = frozenset({"reference"})
     seed: Annotated[int, Field(ge=0)] = 42
     model_name: str = "sentiment"
     dataset: DatasetConfig
@@ -38,7 +38,6 @@ class TrainConfig(Config):
     candidates: Annotated[tuple[SerializeAsAny[ModelConfig], ...], Field(min_length=1)]
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
-    reference: ReferenceConfig = ReferenceConfig()
     steps: dict[str, StepOptions] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -88,9 +88,7 @@ def compare(
     joint = count_cells(shape, *codes)
     accuracy, macro_f1 = _differences(joint, config.resamples, significance, rng)
     candidate_right, champion_right = codes[1] == truth, codes[2] == truth
-    slices = tuple(
-        _slice_difference(part, config, significance, rng) for part in slice_counts(reviews, config, shape, *codes)
-    )
+    slices = tuple(_slice_difference(part, config, significance, rng) for part in slice_counts(reviews, shape, *codes))
     known, feedback = (
         _slice_difference(part, config, significance, rng) if part else None
         for part in _known_and_feedback(reviews, shape, *codes)

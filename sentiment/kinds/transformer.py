@@ -13,6 +13,7 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 class CompactEncoder(Config):
     """A small BERT encoder and its own BPE vocabulary, both trained from nothing on the training texts."""
 
+    removed = frozenset({"mask_probability"})
     vocabulary_size: int = Field(default=16_000, ge=300)
     layers: int = Field(default=2, ge=1)
     hidden_size: int = Field(default=256, ge=16)
@@ -24,7 +25,6 @@ class CompactEncoder(Config):
     # Epochs of masked-language-model training on the training texts, before the labels are used.
     pretrain_epochs: int = Field(default=0, ge=0)
     pretrain_learning_rate: float = Field(default=1e-3, gt=0)
-    mask_probability: Annotated[float, Field(gt=0, lt=1)] = 0.2
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:

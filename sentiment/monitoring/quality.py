@@ -25,6 +25,7 @@ from sentiment.stored import Frozen, Report
 
 # Below this a resample is often without one of the labels, and the interval means nothing.
 FEWEST_FOR_MACRO_F1 = 20
+RESAMPLES = 1_000  # the interval is shown, the verdict is not made from it
 DAY = ("day", "model_version")
 
 Status = Literal["ok", "drop", "not_enough_data"]
@@ -155,7 +156,7 @@ def measure_quality(
         min_coverage=config.min_coverage,
         random_sources=config.random_sources,
         accuracy=accuracy,
-        macro_f1=_macro_f1(counted, reference.labels, config.resamples, rng) if enough else None,
+        macro_f1=_macro_f1(counted, reference.labels, rng) if enough else None,
         reference_accuracy=reference.accuracy,
         reference_macro_f1=reference.macro_f1,
         max_accuracy_loss=config.max_accuracy_loss,
@@ -171,7 +172,6 @@ def measure_quality(
                 expected,
                 model_version=model_version,
                 labels=reference.labels,
-                resamples=config.resamples,
                 rng=rng,
             )
         ),
@@ -223,7 +223,6 @@ def _days(
     *,
     model_version: str | None,
     labels: tuple[str, ...],
-    resamples: int,
     rng: np.random.Generator,
 ) -> Iterator[DayQuality]:
     groups = labelled.partition_by(DAY, as_dict=True)
@@ -239,7 +238,7 @@ def _days(
             confirmed=int(own["right"].sum()),
             counted=int(own["counts"].sum()),
             accuracy=_accuracy(own),
-            macro_f1=_macro_f1(own, labels, resamples, rng),
+            macro_f1=_macro_f1(own, labels, rng),
             estimate=expected.of(group) if judged else None,
             estimate_error=expected.error(own) if judged else None,
         )
@@ -249,7 +248,7 @@ def _accuracy(rows: pl.DataFrame) -> Metric | None:
     return wilson(int(rows["right"].sum()), rows.height) if rows.height else None
 
 
-def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], resamples: int, rng: np.random.Generator) -> Metric | None:
+def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], rng: np.random.Generator) -> Metric | None:
     if rows.height < FEWEST_FOR_MACRO_F1:
         return None
     names = pl.Enum(labels)
@@ -257,5 +256,5 @@ def _macro_f1(rows: pl.DataFrame, labels: tuple[str, ...], resamples: int, rng: 
         rows[column].cast(names).to_physical().to_numpy().astype(np.int64) for column in ("truth", "label")
     )
     confusion = count_cells((len(labels), len(labels)), truth, predicted)
-    samples = hard_metrics(resample_cells(confusion, resamples, rng)).macro_f1
+    samples = hard_metrics(resample_cells(confusion, RESAMPLES, rng)).macro_f1
     return Metric.from_samples(hard_metrics(confusion).macro_f1, samples)

@@ -66,6 +66,12 @@ def test_overrides_reach_named_files_and_list_entries() -> None:
         ("seed", ["seed", "assignment"]),
         ("split.method=random", ["split.method", "hash"]),
         ("candidates=[linear, linear]", ["linear", "share a name"]),
+        ("reference.rows=500", ["`reference` is no longer a setting"]),
+        ("evaluation.calibration_bins=5", ["`evaluation.calibration_bins` is no longer a setting"]),
+        (
+            "candidates.compact.encoder.mask_probability=0.1",
+            ["`candidates.1.encoder.mask_probability` is no longer a setting"],
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_nearest_valid_name(override: str, words: list[str]) -> None:
