@@ -29,7 +29,7 @@ from evidently.metrics.column_statistics import ValueDriftCalculation
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.config.drift import DriftConfig, QualityConfig, ReferenceConfig
+from sentiment.config.drift import DriftConfig, QualityConfig
 from sentiment.config.load import load_config
 from sentiment.data.read import read
 from sentiment.data.reviews import COLUMNS, Reviews, Splits
@@ -79,7 +79,7 @@ class World:
         splits = Splits(*(Reviews.from_frame(rows, LABELS) for rows in (train, held_out.clear(), held_out)))
         right = classifier.predict_proba(held_out["text"].to_list()).argmax(axis=1) == held_out["label"].to_numpy()
         accuracy = float(right.mean())
-        reference = Reference.build(classifier, splits, ReferenceConfig(), seed, accuracy=accuracy, macro_f1=accuracy)
+        reference = Reference.build(classifier, splits, seed, accuracy=accuracy, macro_f1=accuracy)
         return cls(classifier, reference, clean.select("text", "label"), spare.select("text", "label"))
 
     def window(self, rows: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from transformer import rows  # the module beside this one
 from sentiment.config.deploy import ExportConfig
 from sentiment.config.load import load_config
 from sentiment.data.reviews import Reviews, Splits
-from sentiment.export import choose_format
+from sentiment.export import choose_format, parity
 from sentiment.export.onnx import to_int8, to_onnx
 from sentiment.kinds.transformer import TransformerConfig
 from sentiment.models.folder import load_classifier
@@ -77,16 +77,17 @@ def cpu_ms(predict: Callable[[list[str]], object], batches: Sequence[list[str]])
 
 
 def quality(classifier: TransformerClassifier, test: Reviews) -> None:
-    served, report = choose_format(classifier, test, ExportConfig(max_rows=len(test)), seed=0)
+    parity.MOST_ROWS = len(test)
+    served, report = choose_format(classifier, test, ExportConfig(), seed=0)
     predicted = served.predict_proba(test.texts).argmax(axis=1)
     macro_f1 = f1_score(test.frame()["label"].to_numpy(), predicted, average="macro")
     print(f"\nratings_test, {len(test):,} rows; {report.served} is served, its macro-F1 is {macro_f1:.4f}")
     print(f"{'':<12}{'same label':>11}{'macro-F1 change [95%]':>30}{'largest diff.':>15}{'MB':>7}")
     for result in report.formats[1:]:
-        parity, megabytes = result.parity, result.performance.size_bytes / 1e6
-        assert parity is not None
+        measured, megabytes = result.parity, result.performance.size_bytes / 1e6
+        assert measured is not None
         print(
-            f"{result.name:<12}{parity.agreement:>11.4%}{parity.change:>30}{parity.largest_difference:>15.2g}"
+            f"{result.name:<12}{measured.agreement:>11.4%}{measured.change:>30}{measured.largest_difference:>15.2g}"
             f"{megabytes:>7.1f}"
         )
 

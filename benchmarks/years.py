@@ -28,7 +28,7 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig
-from sentiment.config.drift import DriftConfig, QualityConfig, ReferenceConfig
+from sentiment.config.drift import DriftConfig, QualityConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainPolicy
 from sentiment.data.clean import clean
@@ -126,7 +126,7 @@ def evaluation_of(classifier: TextClassifier, test: Reviews, name: str) -> Evalu
 
 def reference_of(classifier: TextClassifier, splits: Splits, evaluation: Evaluation) -> Reference:
     accuracy, macro_f1 = evaluation.accuracy.value, evaluation.macro_f1.value
-    return Reference.build(classifier, splits, ReferenceConfig(), SEED, accuracy=accuracy, macro_f1=macro_f1)
+    return Reference.build(classifier, splits, SEED, accuracy=accuracy, macro_f1=macro_f1)
 
 
 def months(rows: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame, pl.DataFrame]]:

@@ -121,7 +121,6 @@ def fit(rows: Rows, config: TrainConfig) -> None:
         rows.train,
         rows.validation,
         rows.test,
-        config.reference,
         config.seed,
     )
     register_model(candidate, evaluation, decision, reference, rows.train, rows.validation, rows.test, config)

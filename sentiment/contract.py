@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from sentiment.closure import import_closure
 from sentiment.config.dataset import DatasetConfig, SplitConfig
 from sentiment.config.deploy import ExportConfig
-from sentiment.config.evaluation import EvaluationConfig
 from sentiment.data.clean import clean
 from sentiment.data.read import read
 from sentiment.data.reviews import Reviews, Splits
@@ -45,11 +44,7 @@ ODD_TEXTS = (
 )
 # Rounding differs with the other texts of a batch.
 BATCH_TOLERANCE = 1e-4
-PARITY = ExportConfig(
-    min_agreement=0.95,
-    max_macro_f1_loss=0.05,
-    evaluation=EvaluationConfig(resamples=200, latency_rows=5, throughput_rows=16),
-)
+PARITY = ExportConfig(min_agreement=0.95, max_macro_f1_loss=0.05)
 
 
 def check_kind(kind: str, **settings: Any) -> None:

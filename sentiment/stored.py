@@ -1,13 +1,14 @@
-"""`Frozen`, `Stored` and `Report`: the bases of all values that pydantic checks.
+"""`Frozen`, `Config`, `Stored` and `Report`: the bases of all values that pydantic checks.
 
 `Stored` is JSON that another version may read: it says its format, and a failure says what to do.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
 from sentiment.errors import SentimentError
 
@@ -16,6 +17,28 @@ class Frozen(BaseModel):
     """Immutable, and an unknown key is an error: a misspelt option cannot be ignored in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# The validation context of what was stored. An earlier version may have stored it.
+STORED: Final = "stored"
+REMOVED_KEY: Final = "removed_key"
+
+
+class Config(Frozen):
+    """A part of a config file. `removed` are keys that it had in an earlier version.
+
+    Where a config was stored they are dropped, whatever their value. Anywhere else they are an error.
+    """
+
+    removed: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, value: Any, info: ValidationInfo) -> Any:
+        gone = sorted(cls.removed.intersection(value)) if isinstance(value, Mapping) else []
+        if gone and info.context != STORED:
+            raise PydanticCustomError(REMOVED_KEY, "`{key}` is no longer a setting", {"key": gone[0]})
+        return {key: value[key] for key in value if key not in gone} if gone else value
 
 
 UPDATE = (
@@ -43,7 +66,7 @@ class Stored(Frozen):
             found = json.loads(text)
             if isinstance(found, dict):
                 require_known_format(found, cls.model_fields["format"].default, source)
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(text, context=STORED)
         except ValidationError as error:  # a ValueError too, as is what json raises
             unknown = [".".join(map(str, each["loc"])) for each in error.errors() if each["type"] == "extra_forbidden"]
             if unknown:

@@ -63,7 +63,7 @@ def export_model(
     if validation is None:
         log_metadata({SUMMARY: f"kept as {classifier.kind}: its validation rows are not in this ZenML"})
         return classifier
-    chosen, report = choose_format(classifier, validation, config.export, seed=config.seed)
+    chosen, report = choose_format(classifier, validation, config.export)
     save_artifact(report, EXPORT_REPORT)
     log_metadata({SUMMARY: report.summary.rstrip(".")})
     return chosen

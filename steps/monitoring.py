@@ -5,7 +5,6 @@ from typing import Annotated
 
 from zenml import log_metadata, step
 
-from sentiment.config.drift import ReferenceConfig
 from sentiment.config.monitor import MonitorConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import ConfigError, SentimentError
@@ -47,14 +46,12 @@ def profile_reference(
     train: Reviews,
     validation: Reviews,
     test: Reviews,
-    config: ReferenceConfig,
     seed: int,
 ) -> Annotated[Reference, REFERENCE]:
     """Profile the held-out rows with the candidate's answers; `raw` has the texts as they were read."""
     reference = Reference.build(
         candidate,
         as_read(Splits(train, validation, test), raw),
-        config,
         seed,
         accuracy=evaluation.accuracy.value,
         macro_f1=evaluation.macro_f1.value,

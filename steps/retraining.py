@@ -62,7 +62,7 @@ def collect_feedback(
     cleaned: Splits, model_name: str, config: FeedbackConfig, split: SplitConfig, normaliser: TextNormaliser
 ) -> tuple[Annotated[Splits, FEEDBACK], Annotated[FeedbackReport, FEEDBACK_REPORT]]:
     """Read the labels in the prediction database and keep those that may be learnt from; never cached, they grow."""
-    rows = read_feedback(default_database_url(), model_name, max_rows=config.max_rows)
+    rows = read_feedback(default_database_url(), model_name)
     known = known_texts(cleaned.frame()["text"], normaliser)
     accepted, report = check_feedback(
         rows, config, labels=cleaned.labels, normaliser=normaliser, split=split, known=known

@@ -35,7 +35,7 @@ def fetch_scorer(
     log_metadata({SUMMARY: f"{served.model_name} version {served.version}, {classifier.kind}"})
     validation = validation_rows(served) if kind_of(classifier.kind).formats else None
     if validation is not None:
-        classifier, report = choose_format(classifier, validation, config.export, seed=config.seed)
+        classifier, report = choose_format(classifier, validation, config.export)
         log_metadata({SUMMARY: report.summary.rstrip(".")})
     return classifier, served
 

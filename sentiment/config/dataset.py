@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
 
-class DatasetConfig(Frozen):
+class DatasetConfig(Config):
     """One dataset: files, their columns and what their values mean.
 
     A path is a file, a folder, a glob or an address; `sentiment.data.sources` has one module a scheme, and checks what
@@ -95,7 +95,7 @@ class DatasetConfig(Frozen):
         return {split: (path, checksum) for split, (path, checksum) in paths.items() if path}
 
 
-class SplitConfig(Frozen):
+class SplitConfig(Config):
     """How rows without a given split are divided.
 
     A validation or test set that the dataset gives is kept as it is; the method carves the missing ones from train.
@@ -115,9 +115,10 @@ class SplitConfig(Frozen):
         return self
 
 
-class ValidationConfig(Frozen):
+class ValidationConfig(Config):
     """What a dataset must satisfy before anything is trained on it. Shares are of the rows read."""
 
+    removed = frozenset({"near_duplicate_similarity"})
     max_empty_share: float = Field(default=0.05, ge=0, le=1)
     max_too_long_share: float = Field(default=0.01, ge=0, le=1)
     max_unlabelled_share: float = Field(default=0.6, ge=0, le=1)
@@ -127,7 +128,6 @@ class ValidationConfig(Frozen):
     min_rows_per_class: int = Field(default=20, ge=1)
     languages: list[str] = Field(default=["ko", "en"])
     max_other_language_share: float = Field(default=0.1, ge=0, le=1)
-    near_duplicate_similarity: float = Field(default=0.8, gt=0, le=1)
     max_near_duplicate_share: float = Field(default=0.1, ge=0, le=1)
 
 

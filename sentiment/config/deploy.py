@@ -4,22 +4,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sentiment.config.evaluation import EvaluationConfig, Share
-from sentiment.stored import Frozen
+from sentiment.config.evaluation import Share
+from sentiment.stored import Config
 
 
-class ExportConfig(Frozen):
+class ExportConfig(Config):
     """What a format must show, against the classifier it was made from, to be served in its place.
 
     `min_agreement`: floor on the share of texts that get the same label. `max_macro_f1_loss`: what the macro-F1 may
-    lose, judged by the lower end of the paired interval of the change. `max_rows`: validation rows used, drawn by the
-    seed when there are more. `evaluation` sets the interval's resamples and how many texts are timed.
+    lose, judged by the lower end of the paired interval of the change.
     """
 
+    removed = frozenset({"max_rows", "evaluation"})
     min_agreement: Share = 0.98
     max_macro_f1_loss: Share = 0.01
-    max_rows: int = Field(default=5_000, ge=1)
-    evaluation: EvaluationConfig = EvaluationConfig()
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -32,7 +30,7 @@ def _off(value: Any) -> Any:
 Mode = Annotated[Literal["off", "shadow", "canary"], BeforeValidator(_off)]
 
 
-class TrafficConfig(Frozen):
+class TrafficConfig(Config):
     """What another version does beside the champion.
 
     `shadow`: it is scored on the side and logged. `canary`: it answers `share` of the callers. `version` is which one;
@@ -44,7 +42,7 @@ class TrafficConfig(Frozen):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
-class SmokeTestConfig(Frozen):
+class SmokeTestConfig(Config):
     """Texts the new version must answer as the Python API does before it is published.
 
     `tolerance` is for every probability: batches are padded differently in the server.
@@ -55,13 +53,13 @@ class SmokeTestConfig(Frozen):
     timeout_seconds: Positive = 10
 
 
-class DeployConfig(Frozen):
+class DeployConfig(Config):
     """Everything `python run.py --pipeline deploy` can be told; see configs/deploy.yaml.
 
     `port` and `start_seconds` overrule the stack's model deployer.
     """
 
-    seed: Annotated[int, Field(ge=0)] = 42
+    removed = frozenset({"seed"})
     model_name: str = "sentiment"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     start_seconds: Positive | None = None

@@ -1,25 +1,16 @@
-"""Settings of the reference that training stores, of the drift detection that compares with it, and of quality."""
+"""Settings of the drift detection and of the quality with delayed labels."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Distance = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ReferenceConfig(Frozen):
-    """The profile of validation and test rows that monitoring compares with.
-
-    `rows`: sampled texts it keeps, fewer where texts are long: the whole profile stays under 1 MB.
-    """
-
-    rows: int = Field(default=2000, ge=100, le=5000)
-
-
-class DriftConfig(Frozen):
+class DriftConfig(Config):
     """When the texts or predictions of a window count as drifted from the reference.
 
     `window_rows`: the newest rows that are compared, so that the verdict does not depend on traffic. `min_rows`: with
@@ -42,7 +33,7 @@ class DriftConfig(Frozen):
     max_too_long_share: Share = 0.05
 
 
-class QualityConfig(Frozen):
+class QualityConfig(Config):
     """How labels that arrive later are judged.
 
     The verdict is on the newest `rows` labels of the champion: a fixed number, so that it does not depend on traffic.
@@ -50,10 +41,10 @@ class QualityConfig(Frozen):
     answer by themselves correct more than they confirm.
     """
 
+    removed = frozenset({"resamples"})
     days: Annotated[int, Field(ge=1, le=366)] = 30
     rows: Annotated[int, Field(ge=1, le=100_000)] = 1000
     min_labels: Annotated[int, Field(ge=1)] = 100
     max_accuracy_loss: Annotated[float, Field(ge=0, lt=1)] = 0.03
     min_coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
     random_sources: tuple[str, ...] = ()
-    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000

@@ -2,40 +2,27 @@
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class EvaluationConfig(Frozen):
+class EvaluationConfig(Config):
     """How a classifier is measured.
 
     `resamples`: bootstrap resamples behind every interval. `min_slice_rows`: a smaller slice is shown but not judged.
-    `max_slices`: the largest values of a column that become slices; the rest is one slice. `length_edges`: where one
-    length bucket ends and the next begins, in characters. `latency_rows` and `throughput_rows`: rows timed one by one
-    and in one batch. `mistakes`: how many of the most confident mistakes are kept for people to look at.
     """
 
+    removed = frozenset(
+        {"max_slices", "length_edges", "calibration_bins", "latency_rows", "throughput_rows", "mistakes"}
+    )
     resamples: int = Field(default=1000, ge=100)
     min_slice_rows: int = Field(default=50, ge=1)
-    max_slices: int = Field(default=20, ge=1)
-    length_edges: tuple[int, ...] = (20, 50, 100)
-    calibration_bins: int = Field(default=10, ge=2)
-    latency_rows: int = Field(default=100, ge=1)
-    throughput_rows: int = Field(default=512, ge=1)
-    mistakes: int = Field(default=10, ge=0)
-
-    @field_validator("length_edges")
-    @classmethod
-    def _edges_rise(cls, edges: tuple[int, ...]) -> tuple[int, ...]:
-        if list(edges) != sorted({edge for edge in edges if edge > 1}):
-            raise ValueError("length_edges must rise strictly, from 2 upwards")
-        return edges
 
 
-class GateConfig(Frozen):
+class GateConfig(Config):
     """What a candidate must show before it is promoted.
 
     `register_threshold`: floor on the macro-F1. `max_ece`: ceiling on the expected calibration error.

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from sentiment.errors import ConfigError, nearest
 from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home
 from sentiment.kinds import ModelConfig, config_class
-from sentiment.stored import Frozen
+from sentiment.stored import REMOVED_KEY, STORED, Frozen
 
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
 
@@ -84,10 +84,13 @@ def forgotten(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, 
     return _override(_read_config(path), overrides)
 
 
-def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str) -> ConfigT:
-    """Validate `raw` against `model`; `source` names it in errors."""
+def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str, *, stored: bool = False) -> ConfigT:
+    """Validate `raw` against `model`; `source` names it in errors.
+
+    `stored`: an earlier version may have written it, so keys that are no longer a setting are dropped.
+    """
     try:
-        return model.model_validate(raw)
+        return model.model_validate(raw, context=STORED if stored else None)
     except ValidationError as error:
         raise _config_error(model, raw, error.errors()[0], source) from None
 
@@ -223,6 +226,9 @@ def _config_error(model: type[BaseModel], raw: Mapping[str, Any], error: ErrorDe
     if error["type"] == "extra_forbidden":
         valid = _fields_at(model, raw, location[:-1])
         return ConfigError(f"{source}: unknown key {named!r}.", nearest(str(location[-1]), valid))
+    if error["type"] == REMOVED_KEY:
+        key = ".".join(map(str, (*location, error["ctx"]["key"])))
+        return ConfigError(f"{source}: `{key}` is no longer a setting.", "Leave it out: its value is fixed now.")
     if error["type"] == "missing":
         return ConfigError(f"{source}: the key {named!r} is required.")
     fix = str(error.get("ctx", {}).get("fix", ""))

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from sentiment.config.drift import DriftConfig, QualityConfig
 from sentiment.config.retrain import RetrainConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 
-class MonitorConfig(Frozen):
+class MonitorConfig(Config):
     """Everything `python run.py --pipeline monitor` can be told; see configs/monitor.yaml.
 
     `retrain`: its policy makes the decision, and `--act` runs it; the model it retrains is the one that is monitored.

@@ -7,7 +7,7 @@ from pydantic_core import to_jsonable_python
 
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Share = Annotated[float, Field(gt=0, le=1)]
 # Validated once they are laid over a train config. YAML reads 2026-01-01 as a date, which JSON does not have.
@@ -15,7 +15,7 @@ Changes = Annotated[dict[str, JsonValue], BeforeValidator(to_jsonable_python)]
 Trigger = Literal["quality_drop", "drift", "new_labels"]
 
 
-class RetrainPolicy(Frozen):
+class RetrainPolicy(Config):
     """When to retrain. All labels are those left after the checks of feedback, since the last retraining that ended.
 
     `reasons`: what may lead to a retraining. `min_new_labels`: fewer teach too little, whatever the reason.
@@ -31,37 +31,32 @@ class RetrainPolicy(Frozen):
     budget_days: Annotated[int, Field(ge=1, le=90)] = 30
 
 
-class FeedbackConfig(Frozen):
+class FeedbackConfig(Config):
     """Which labels from users may become training rows; see `sentiment.retraining.feedback`.
 
-    `max_rows`: the newest labels that are looked at. A caller is the digest of the header X-Caller-Key.
+    A caller is the digest of the header X-Caller-Key.
 
     Floods: a caller with more than `max_caller_rows` labels in a day; or with more than `max_caller_share` of a day's
-    labels, if the day has labels of at least `min_callers` callers. Label flips: a caller contradicts predictions made
-    with at least `flip_confidence` more often than the median of the other callers by `flip_margin`; where no other
-    caller can be compared with, more often than `flip_alone_share`. It is judged from `flip_min_rows` such predictions
-    on, with a one-sided interval of the level 1 - `flip_significance`. Neither rule is held against `trusted_callers`.
+    labels, if several callers gave some. Label flips: a caller contradicts predictions made with at least
+    `flip_confidence` more often than the median of the other callers by `flip_margin`. Neither rule is held against
+    `trusted_callers`.
 
     Testing: people who answer by themselves correct more often than they confirm, and on such rows every other model
     looks better than the champion. A row is tested on when its day's labels cover `min_coverage` of the day's
     predictions, or when it comes from one of `random_sources`; else it may only be trained on.
     """
 
-    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 200_000
+    removed = frozenset({"max_rows", "min_callers", "flip_alone_share", "flip_min_rows", "flip_significance"})
     max_caller_rows: Annotated[int, Field(ge=1)] = 5000
     max_caller_share: Share = 0.5
-    min_callers: Annotated[int, Field(ge=2)] = 3
     flip_confidence: Share = 0.8
     flip_margin: Share = 0.2
-    flip_alone_share: Share = 0.5
-    flip_min_rows: Annotated[int, Field(ge=1)] = 30
-    flip_significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     trusted_callers: tuple[str, ...] = ()
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8
     random_sources: tuple[str, ...] = ()
 
 
-class RetrainConfig(Frozen):
+class RetrainConfig(Config):
     """Everything `python run.py --pipeline retrain` can be told; see configs/retrain.yaml.
 
     `train`: how the candidate is trained and judged, and on which reviews besides the feedback; null: as the champion

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.deploy import ExportConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 
 def _as_text(value: Any) -> Any:
@@ -22,14 +22,14 @@ BatchName = Annotated[
 ]
 
 
-class ScoreConfig(Frozen):
+class ScoreConfig(Config):
     """Everything `python run.py --pipeline score` can be told; see configs/score.yaml.
 
     `batch` names the rows in the table; null makes a name of the dataset's name and of the digest of what it points
     at, so that an unchanged source is the same batch. `shards` is in how many steps the rows are scored.
     """
 
-    seed: Annotated[int, Field(ge=0)] = 42
+    removed = frozenset({"seed"})
     model_name: str = "sentiment"
     dataset: DatasetConfig
     batch: BatchName | None = None

@@ -5,18 +5,17 @@ from typing import Annotated, Final, Self
 from pydantic import Field, SerializeAsAny, model_validator
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
-from sentiment.config.drift import ReferenceConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.kinds import ModelConfig
 from sentiment.kinds.linear import LinearConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 from sentiment.text.normalise import TextNormaliser
 
 # The report of a registered version that holds the config it was trained with.
 CONFIG_FILE: Final = "config.yaml"
 
 
-class StepOptions(Frozen):
+class StepOptions(Config):
     """How one step is run: whether its cached result may be used (null leaves it to the step), and how often it is
     tried again.
     """
@@ -25,9 +24,10 @@ class StepOptions(Frozen):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
 
 
-class TrainConfig(Frozen):
+class TrainConfig(Config):
     """Everything `python run.py --pipeline train` can be told; see configs/train.yaml."""
 
+    removed = frozenset({"reference"})
     seed: Annotated[int, Field(ge=0)] = 42
     model_name: str = "sentiment"
     dataset: DatasetConfig
@@ -38,7 +38,6 @@ class TrainConfig(Frozen):
     candidates: Annotated[tuple[SerializeAsAny[ModelConfig], ...], Field(min_length=1)]
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
-    reference: ReferenceConfig = ReferenceConfig()
     steps: dict[str, StepOptions] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from sentiment.text.pii import mask
 
 _FIRST = 5
 _EXAMPLE_CHARS = 80
+NEAR_DUPLICATE_SIMILARITY = 0.8  # a changed word or ending; reviews that only share a phrase are further apart
 
 
 class ValidationCheck(Frozen):
@@ -149,7 +150,7 @@ def _contamination(frame: pl.DataFrame, config: ValidationConfig) -> list[Valida
         seen = frame.filter(pl.col("split").is_in(SPLITS[: SPLITS.index(split)]))["text"]
         same = held_out.filter(held_out["text"].is_in(seen.unique().implode()))
         checks.append(_at_most(f"texts of {split} that stand in an earlier split", same, 0))
-        pairs = near_duplicates(held_out["text"], train["text"], config.near_duplicate_similarity)
+        pairs = near_duplicates(held_out["text"], train["text"], NEAR_DUPLICATE_SIMILARITY)
         near = held_out[pairs["row"].to_list()]
         name = f"share of {split} with a near copy in train"
         checks.append(_at_most(name, near, config.max_near_duplicate_share, out_of=len(held_out)))

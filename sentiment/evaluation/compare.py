@@ -91,8 +91,7 @@ def compare(
     accuracy, macro_f1 = _differences(joint, task, config.resamples, significance, rng)
     candidate_right, champion_right = codes[1] == truth, codes[2] == truth
     slices = tuple(
-        _slice_difference(part, task, config, significance, rng)
-        for part in slice_counts(reviews, config, shape, *codes)
+        _slice_difference(part, task, config, significance, rng) for part in slice_counts(reviews, shape, *codes)
     )
     known, feedback = (
         _slice_difference(part, task, config, significance, rng) if part else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,10 @@ from sentiment.tasks import Task, task_of
 from sentiment.text.pii import mask
 
 OTHER = "(other)"
+MOST_SLICES = 20  # of a column: more would bury the slices that have enough rows to be judged
+LENGTH_EDGES = (20, 50, 100)  # characters: a few words, a sentence, two or three, more
+CALIBRATION_BINS = 10  # of equal mass: with more, the smallest test sets have too few rows in each
+MOST_MISTAKES = 10  # as many as people read
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,7 @@ class SliceCounts:
         return int(self.counts.sum())
 
 
-def slice_counts(
-    reviews: Reviews, config: EvaluationConfig, shape: tuple[int, ...], *codes: NDArray[np.int64]
-) -> Iterator[SliceCounts]:
+def slice_counts(reviews: Reviews, shape: tuple[int, ...], *codes: NDArray[np.int64]) -> Iterator[SliceCounts]:
     """Cross-tabulate `codes` (one array a dimension of `shape`, one entry a row) within every slice.
 
     Sources, languages and categories come largest first, lengths rising. Rows without a value are in no slice; a single
@@ -58,10 +61,10 @@ def slice_counts(
     frame = reviews.frame()
     several_sources = frame["source"].drop_nulls().n_unique() > 1
     columns = {
-        **({"source": _frequent(frame["source"], config.max_slices)} if several_sources else {}),
-        "language": _frequent(frame["language"], config.max_slices),
-        "category": _frequent(frame["category"], config.max_slices),
-        "length": _lengths(frame["text"], config.length_edges),
+        **({"source": _frequent(frame["source"])} if several_sources else {}),
+        "language": _frequent(frame["language"]),
+        "category": _frequent(frame["category"]),
+        "length": _lengths(frame["text"]),
     }
     for column, (names, group) in columns.items():
         kept = group >= 0
@@ -69,21 +72,21 @@ def slice_counts(
         yield from (SliceCounts(column, name, part) for name, part in zip(names, counts, strict=True) if part.any())
 
 
-def _frequent(values: pl.Series, most: int) -> tuple[list[str], NDArray[np.int64]]:
+def _frequent(values: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
     """The most frequent values by falling count, then the others as one; and each row's position, -1 for null."""
     ranked = values.drop_nulls().value_counts().sort("count", values.name, descending=[True, False])[values.name]
-    names = ranked.head(most).to_list()
+    names = ranked.head(MOST_SLICES).to_list()
     group = values.replace_strict(names, range(len(names)), default=len(names), return_dtype=pl.Int64)
     codes = pl.select(pl.when(values.is_null()).then(-1).otherwise(group)).to_series().to_numpy()
     return [*names, OTHER], codes
 
 
-def _lengths(texts: pl.Series, edges: tuple[int, ...]) -> tuple[list[str], NDArray[np.int64]]:
+def _lengths(texts: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
     """Length buckets in characters, and each row's position."""
-    starts = (1, *edges)
-    names = [f"{low}–{high - 1} characters" for low, high in zip(starts, edges, strict=False)]
+    starts = (1, *LENGTH_EDGES)
+    names = [f"{low}–{high - 1} characters" for low, high in pairwise(starts)]
     names.append(f"{starts[-1]} or more characters")
-    return names, np.searchsorted(np.array(edges), texts.str.len_chars().to_numpy(), side="right")
+    return names, np.searchsorted(np.array(LENGTH_EDGES), texts.str.len_chars().to_numpy(), side="right")
 
 
 MISTAKE_CHARACTERS = 200
@@ -124,7 +127,7 @@ def evaluate(
     confusion = count_cells(shape, truth, predicted)
     point, samples = hard_metrics(confusion), hard_metrics(resample_cells(confusion, config.resamples, rng))
     auc, brier, log_loss = _score_metrics(truth, probabilities, config.resamples, rng)
-    bins = load(task.reliability)(truth, probabilities, config.calibration_bins)
+    bins = load(task.reliability)(truth, probabilities, CALIBRATION_BINS)
     ece, ece_by_chance = calibration_errors(bins, config.resamples, rng)
     return Evaluation(
         name=name,
@@ -141,13 +144,11 @@ def evaluate(
         macro_f1=Metric.from_samples(point.macro_f1, samples.macro_f1),
         auc=auc,
         classes=_class_results(reviews.labels, confusion, point, samples),
-        slices=tuple(
-            _slice_result(part, task, config, rng) for part in slice_counts(reviews, config, shape, truth, predicted)
-        ),
+        slices=tuple(_slice_result(part, task, config, rng) for part in slice_counts(reviews, shape, truth, predicted)),
         confusion=tuple(map(tuple, confusion.tolist())),
         calibration=Calibration(bins=bins, ece=ece, ece_by_chance=ece_by_chance, brier=brier, log_loss=log_loss),
-        performance=measure_performance(classifier, texts, config, rng),
-        mistakes=_mistakes(reviews, truth, predicted, probabilities, config.mistakes),
+        performance=measure_performance(classifier, texts, rng),
+        mistakes=_mistakes(reviews, truth, predicted, probabilities),
     )
 
 
@@ -226,12 +227,12 @@ def _slice_result(part: SliceCounts, task: Task, config: EvaluationConfig, rng: 
 
 
 def _mistakes(
-    reviews: Reviews, truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: Probabilities, most: int
+    reviews: Reviews, truth: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: Probabilities
 ) -> tuple[Mistake, ...]:
     """The most confident wrong predictions, masked before they are cut, so that no half of a number is left."""
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != truth)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")[:most]]
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")[:MOST_MISTAKES]]
     rows = reviews.frame()[worst.tolist()]
     return tuple(
         Mistake(

@@ -13,14 +13,14 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Self
 
-from pydantic import ModelWrapValidatorHandler, model_validator
+from pydantic import ModelWrapValidatorHandler, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from sentiment.errors import ConfigError, nearest
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 
-class ModelConfig(Frozen):
+class ModelConfig(Config):
     """What every model file says. Validating one against this class, or calling it, gives the class of its kind."""
 
     kind: str
@@ -32,7 +32,7 @@ class ModelConfig(Frozen):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _of_its_kind(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Any:
+    def _of_its_kind(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Any:
         kind = value.get("kind") if isinstance(value, Mapping) else None
         if cls is not ModelConfig or not isinstance(kind, str):
             return handler(value)
@@ -42,7 +42,7 @@ class ModelConfig(Frozen):
             raise PydanticCustomError(
                 "unknown_kind", "{cause}", {"cause": error.cause.rstrip("."), "fix": error.fix}
             ) from error
-        return config.model_validate(value)
+        return config.model_validate(value, context=info.context)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sentiment.kinds import Kind, ModelConfig
-from sentiment.stored import Frozen
+from sentiment.stored import Config
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
-class CompactEncoder(Frozen):
+class CompactEncoder(Config):
     """A small BERT encoder and its own BPE vocabulary, both trained from nothing on the training texts."""
 
+    removed = frozenset({"mask_probability"})
     vocabulary_size: int = Field(default=16_000, ge=300)
     layers: int = Field(default=2, ge=1)
     hidden_size: int = Field(default=256, ge=16)
@@ -24,7 +25,6 @@ class CompactEncoder(Frozen):
     # Epochs of masked-language-model training on the training texts, before the labels are used.
     pretrain_epochs: int = Field(default=0, ge=0)
     pretrain_learning_rate: float = Field(default=1e-3, gt=0)
-    mask_probability: Annotated[float, Field(gt=0, lt=1)] = 0.2
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:

@@ -26,6 +26,7 @@ from sentiment.tasks import Task, task_of
 
 # Below this a resample is often without one of the labels, and the interval means nothing.
 FEWEST_FOR_MACRO_F1 = 20
+RESAMPLES = 1_000  # the interval is shown, the verdict is not made from it
 DAY = ("day", "model_version")
 
 Status = Literal["ok", "drop", "not_enough_data"]
@@ -156,7 +157,7 @@ def measure_quality(
         min_coverage=config.min_coverage,
         random_sources=config.random_sources,
         accuracy=accuracy,
-        macro_f1=_primary(counted, task, reference.labels, config.resamples, rng) if enough else None,
+        macro_f1=_primary(counted, task, reference.labels, rng) if enough else None,
         reference_accuracy=reference.accuracy,
         reference_macro_f1=reference.macro_f1,
         max_accuracy_loss=config.max_accuracy_loss,
@@ -173,7 +174,6 @@ def measure_quality(
                 model_version=model_version,
                 task=task,
                 labels=reference.labels,
-                resamples=config.resamples,
                 rng=rng,
             )
         ),
@@ -226,7 +226,6 @@ def _days(
     model_version: str | None,
     task: Task,
     labels: tuple[str, ...],
-    resamples: int,
     rng: np.random.Generator,
 ) -> Iterator[DayQuality]:
     groups = labelled.partition_by(DAY, as_dict=True)
@@ -242,7 +241,7 @@ def _days(
             confirmed=int(own["right"].sum()),
             counted=int(own["counts"].sum()),
             accuracy=_accuracy(own),
-            macro_f1=_primary(own, task, labels, resamples, rng),
+            macro_f1=_primary(own, task, labels, rng),
             estimate=expected.of(group) if judged else None,
             estimate_error=expected.error(own) if judged else None,
         )
@@ -252,9 +251,7 @@ def _accuracy(rows: pl.DataFrame) -> Metric | None:
     return wilson(int(rows["right"].sum()), rows.height) if rows.height else None
 
 
-def _primary(
-    rows: pl.DataFrame, task: Task, labels: tuple[str, ...], resamples: int, rng: np.random.Generator
-) -> Metric | None:
+def _primary(rows: pl.DataFrame, task: Task, labels: tuple[str, ...], rng: np.random.Generator) -> Metric | None:
     if rows.height < FEWEST_FOR_MACRO_F1:
         return None
     names = pl.Enum(labels)
@@ -262,5 +259,5 @@ def _primary(
         rows[column].cast(names).to_physical().to_numpy().astype(np.int64) for column in ("truth", "label")
     )
     confusion = count_cells((len(labels), len(labels)), truth, predicted)
-    samples = task.scores(resample_cells(confusion, resamples, rng)).primary
+    samples = task.scores(resample_cells(confusion, RESAMPLES, rng)).primary
     return Metric.from_samples(task.scores(confusion).primary, samples)

@@ -27,7 +27,7 @@ def assess(
 
     Raises StackError when the prediction database cannot be used.
     """
-    frame = read_feedback(database_url, config.model_name, max_rows=config.feedback.max_rows)
+    frame = read_feedback(database_url, config.model_name)
     with journal_of(database_url, config.model_name) as journal:
         history = decisions(journal, now)
         labels = count_labels(frame, config.feedback, training, since=labels_used_until(history))

@@ -31,6 +31,10 @@ REASONS = {
     "duplicate": "a repeated text: every copy but the first",
     "biased_test": "its text belongs to the validation or test rows, but its day's labels are no fair sample",
 }
+FEWEST_CALLERS = 3  # of two, one nearly always has more than half of the day's labels
+FLIP_FEWEST_ROWS = 30  # of confident predictions: a caller with fewer says too little
+FLIP_ALONE_SHARE = 0.5  # with no other caller to compare with: more than half of what was confident cannot be wrong
+FLIP_SIGNIFICANCE = 0.01  # every caller is judged in every run: 0.05 would accuse too many honest ones
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 200
 MOST_CALLERS = 20
@@ -184,7 +188,7 @@ def _floods(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
     too_many = pl.col("rows") > config.max_caller_rows
     too_large = (
         (pl.col("share") > config.max_caller_share)
-        & (pl.col("callers") >= config.min_callers)
+        & (pl.col("callers") >= FEWEST_CALLERS)
         & pl.col("caller").is_not_null()
     )
     floods = counts.filter(too_many | too_large)
@@ -203,13 +207,13 @@ def _flips(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
     confident = _open(rows).filter(pl.col("confidence") >= config.flip_confidence)
     contradicted = (pl.col("label") != pl.col("predicted")).sum().alias("contradicted")
     callers = confident.group_by("caller").agg(pl.len().alias("rows"), contradicted)
-    callers = callers.filter(pl.col("rows") >= config.flip_min_rows)
+    callers = callers.filter(pl.col("rows") >= FLIP_FEWEST_ROWS)
     shares = (callers["contradicted"] / callers["rows"]).to_list()
     flippers = []
     for place, (caller, count, against) in enumerate(callers.iter_rows()):
         others = pl.Series(shares[:place] + shares[place + 1 :], dtype=pl.Float64).median()
-        bound = config.flip_alone_share if others is None else float(str(others)) + config.flip_margin
-        low = beta.ppf(config.flip_significance, against, count - against + 1) if against else 0.0
+        bound = FLIP_ALONE_SHARE if others is None else float(str(others)) + config.flip_margin
+        low = beta.ppf(FLIP_SIGNIFICANCE, against, count - against + 1) if against else 0.0
         if low > bound and caller not in config.trusted_callers:
             flippers.append(caller)
     return rows["caller"].is_in(pl.Series(flippers, dtype=pl.String).implode(), nulls_equal=True)

@@ -56,7 +56,7 @@ def require_data_of_champion(training: TrainConfig, registry: Registry) -> None:
 
 def _config_of(registry: Registry, version: int) -> TrainConfig | None:
     try:
-        return validate(yaml.safe_load(registry.report(version, CONFIG_FILE)), TrainConfig, CONFIG_FILE)
+        return validate(yaml.safe_load(registry.report(version, CONFIG_FILE)), TrainConfig, CONFIG_FILE, stored=True)
     except ConfigError:
         return None
 

@@ -29,8 +29,10 @@ SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "coverage": pl.Float64,
 }
 
+MOST_ROWS = 200_000  # of texts, all in memory at once
 
-def read_feedback(database_url: str, model_name: str, *, max_rows: int) -> pl.DataFrame:
+
+def read_feedback(database_url: str, model_name: str, *, max_rows: int = MOST_ROWS) -> pl.DataFrame:
     """The newest `max_rows` labels for one model, oldest first, with the columns of `SCHEMA`.
 
     Labels on what a deployment's smoke test asked are left out. Raises StoreError when the database is out of reach.

@@ -202,7 +202,7 @@ class _Training:
 
     def pretrain(self, encoder: CompactEncoder, train: Reviews, folder: Path) -> None:
         """Masked-language modelling on the training texts, whose encoder weights `model` takes over."""
-        language_model = MaskedLanguageModel(self.model.config, self.tokenizer.mask_token_id, encoder.mask_probability)
+        language_model = MaskedLanguageModel(self.model.config, self.tokenizer.mask_token_id)
         # Everything but the pooler, which has no part in masked-language modelling.
         language_model.bert.load_state_dict(self.model.bert.state_dict(), strict=False)
         trainer = _Trainer(

@@ -19,7 +19,7 @@ from sentiment.tasks import FIRST, task_of
 from sentiment.text.normalise import TextNormaliser
 
 LABELS = ("negative", "positive")
-QUICK = EvaluationConfig(resamples=200, latency_rows=3, throughput_rows=8)
+QUICK = EvaluationConfig(resamples=200)
 
 
 class Scripted(TextClassifier):

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.config.drift import ReferenceConfig
 from sentiment.config.load import load_config
 from sentiment.data.clean import clean
 from sentiment.data.read import read
@@ -52,7 +51,7 @@ def make_world(seed: int = 0) -> World:
     classifier = train_linear(
         LinearConfig(name="linear"), splits.train, splits.validation, normaliser=TextNormaliser(), seed=0
     )
-    reference = Reference.build(classifier, splits, ReferenceConfig(), seed, accuracy=0.8, macro_f1=0.79)
+    reference = Reference.build(classifier, splits, seed, accuracy=0.8, macro_f1=0.79)
     return World(classifier, splits, reference, traffic, frame.filter(later))
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from cli.console import dropped_facts
-from sentiment.config.load import CONFIGS, forgotten, load_config
+from sentiment.config.load import CONFIGS, forgotten, load_config, validate
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError
 from sentiment.home import PROJECT
+from sentiment.stored import Config
 
 TRAIN = CONFIGS / "train.yaml"
 
@@ -65,6 +66,12 @@ def test_overrides_reach_named_files_and_list_entries() -> None:
         ("seed", ["seed", "assignment"]),
         ("split.method=random", ["split.method", "hash"]),
         ("candidates=[linear, linear]", ["linear", "share a name"]),
+        ("reference.rows=500", ["`reference` is no longer a setting"]),
+        ("evaluation.calibration_bins=5", ["`evaluation.calibration_bins` is no longer a setting"]),
+        (
+            "candidates.compact.encoder.mask_probability=0.1",
+            ["`candidates.1.encoder.mask_probability` is no longer a setting"],
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_nearest_valid_name(override: str, words: list[str]) -> None:
@@ -127,3 +134,24 @@ def test_a_config_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert load_config(Path("configs/train.yaml"), TrainConfig).dataset.name == "sample"
     assert (PROJECT / "configs").is_dir()
+
+
+class Brewing(Config):
+    """A config that had a key more in an earlier version."""
+
+    removed = frozenset({"bins"})
+    cups: int = 1
+
+
+class Kitchen(Config):
+    brewing: Brewing = Brewing()
+
+
+def test_a_key_that_is_no_longer_a_setting_is_named_to_a_user_and_dropped_from_what_was_stored() -> None:
+    raw = {"brewing": {"cups": 2, "bins": 10}}
+    with pytest.raises(ConfigError) as error:
+        validate(raw, Kitchen, "mine.yaml")
+    assert str(error.value).startswith("mine.yaml: `brewing.bins` is no longer a setting.")
+    assert validate(raw, Kitchen, "mine.yaml", stored=True).brewing.cups == 2
+    with pytest.raises(ConfigError, match=r"unknown key 'brewing\.bin'"):
+        validate({"brewing": {"bin": 10}}, Kitchen, "mine.yaml", stored=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.config.evaluation import GateConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError, SentimentError
 from sentiment.evaluation.evaluate import evaluate
@@ -76,11 +76,11 @@ def test_the_worst_slice_is_one_with_enough_rows(reviews: Reviews) -> None:
     assert worst.title == "category: 식품"
 
 
-def test_rare_categories_are_one_slice() -> None:
+def test_rare_categories_are_one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentiment.evaluation.evaluate.MOST_SLICES", 2)
     categories = ["a"] * 10 + ["b"] * 9 + ["c"] * 2 + ["d"]
     truth = [row % 2 for row in range(22)]
-    config = QUICK.model_copy(update={"max_slices": 2})
-    evaluation = make_evaluation(make_reviews(truth, category=categories), predicting(truth), config=config)
+    evaluation = make_evaluation(make_reviews(truth, category=categories), predicting(truth))
     parts = [(part.value, part.rows) for part in evaluation.slices if part.column == "category"]
     assert parts == [("a", 10), ("b", 9), ("(other)", 3)]
 
@@ -206,18 +206,6 @@ def test_outputs_that_are_no_probabilities_are_refused(probabilities: list[list[
     given = np.array(probabilities, dtype=np.float32)
     with pytest.raises(SentimentError, match=message):
         evaluate(classifier, reviews, QUICK, name="m", seed=0, probabilities=given)
-
-
-@pytest.mark.parametrize("edges", [(20, 10), (20, 20), (0, 10), (1, 5)])
-def test_length_edges_must_rise(edges: tuple[int, ...]) -> None:
-    with pytest.raises(ValidationError, match="rise"):
-        EvaluationConfig(length_edges=edges)
-
-
-def test_no_edges_make_one_length_slice() -> None:
-    config = QUICK.model_copy(update={"length_edges": ()})
-    evaluation = make_evaluation(make_reviews([0, 1]), predicting([0, 1]), config=config)
-    assert [part.value for part in evaluation.slices if part.column == "length"] == ["1 or more characters"]
 
 
 def test_unknown_gate_options_are_refused() -> None:

@@ -17,7 +17,8 @@ from pyarrow import parquet
 
 from materializers.reviews import ReviewsMaterializer
 from sentiment import Predictor
-from sentiment.config.train import TrainConfig
+from sentiment.config.load import validate
+from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.export import ExportReport
 from sentiment.lifecycle import Lifecycle
@@ -163,7 +164,7 @@ def test_the_registry_tells_versions_history_and_evidence(registry: Registry, da
     reference = Reference.read(registry.report(2, REFERENCE_FILE), REFERENCE_FILE)
     assert (len(reference.texts), reference.labels) == (100, ("negative", "positive"))
     assert champion.digest[:12] in registry.card(2)
-    config = TrainConfig.model_validate(yaml.safe_load(registry.report(2, "config.yaml")))
+    config = validate(yaml.safe_load(registry.report(2, CONFIG_FILE)), TrainConfig, CONFIG_FILE, stored=True)
     assert (config.model_name, config.dataset.name) == (MODEL, "shop")
     assert [(model.kind, model.name) for model in config.models()] == [("linear", "linear"), ("linear", "short")]
 
@@ -179,6 +180,14 @@ def test_the_champion_predicts(registry: Registry, tmp_path: Path) -> None:
     predicted = [list(each["probs"].values()) for each in predictor.predict(EXPECTED["texts"], return_probs=True)]
     np.testing.assert_allclose(predicted, EXPECTED["probabilities"]["linear"], atol=1e-5)
     assert load_classifier(registry.fetch(1, tmp_path / "downloads")).labels == ("negative", "positive")
+
+
+def test_a_stored_config_is_read_without_what_is_no_longer_a_setting() -> None:
+    raw = yaml.safe_load((GOLDEN / CONFIG_FILE).read_text(encoding="utf-8"))
+    config = validate(raw, TrainConfig, CONFIG_FILE, stored=True)
+    linear, compact = config.candidates
+    assert (config.dataset.path, config.evaluation.resamples, linear.max_ngram) == ("reviews.csv", 300, 5)
+    assert (compact.encoder.pretrain_epochs, compact.teacher_weight) == (1, 0.7)
 
 
 def test_the_validation_split_is_found_by_its_reports(registry: Registry) -> None:

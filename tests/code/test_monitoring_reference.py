@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment.config.drift import ReferenceConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError
 from sentiment.monitoring.descriptors import MOST_CHARACTERS
@@ -28,8 +27,8 @@ def scripted(texts: list[str], **columns: list[str | None]) -> tuple[Scripted, S
     return Scripted(LABELS, texts, probabilities), Splits(make_reviews([0, 1]), nothing, reviews)
 
 
-def build(classifier: Scripted, splits: Splits, rows: int = 2000) -> Reference:
-    return Reference.build(classifier, splits, ReferenceConfig(rows=rows), 0, accuracy=0.8, macro_f1=0.79)
+def build(classifier: Scripted, splits: Splits) -> Reference:
+    return Reference.build(classifier, splits, 0, accuracy=0.8, macro_f1=0.79)
 
 
 def test_it_holds_the_held_out_rows_with_the_models_own_answers(world: World) -> None:

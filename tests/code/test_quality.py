@@ -79,10 +79,7 @@ def test_flipped_labels_are_a_drop_in_the_first_window(reference: Reference) -> 
 
 
 def test_a_fall_from_080_to_071_is_found_in_a_thousand_labels(reference: Reference) -> None:
-    found = [
-        measured(answers(np.random.default_rng(seed), 1000, 0.71), reference, resamples=100).status
-        for seed in range(60)
-    ]
+    found = [measured(answers(np.random.default_rng(seed), 1000, 0.71), reference).status for seed in range(60)]
     assert found.count("drop") >= 57
 
 
@@ -92,7 +89,7 @@ def test_clean_windows_raise_a_false_alarm_in_at_most_one_of_a_hundred() -> None
     for seed in range(300):
         rng = np.random.default_rng(seed)
         reference = reference_of(answers(rng, 600, 0.8))
-        alarms += measured(answers(rng, 1000, 0.8), reference, resamples=100).status == "drop"
+        alarms += measured(answers(rng, 1000, 0.8), reference).status == "drop"
     assert alarms <= 3
 
 

@@ -6,7 +6,6 @@ import pytest
 from onnx import numpy_helper
 
 from sentiment.config.deploy import ExportConfig
-from sentiment.config.evaluation import EvaluationConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import DataError, SentimentError
 from sentiment.export import ExportReport, choose_format
@@ -21,9 +20,7 @@ from sentiment.training.majority import train_majority
 from tests.code.evaluation_factories import LABELS, Scripted, make_reviews, predicting, random_probabilities
 
 # The validation split is 300 rows: three other labels already cost 0.01 at the interval's lower end.
-CONFIG = ExportConfig(
-    max_macro_f1_loss=0.03, evaluation=EvaluationConfig(resamples=200, latency_rows=20, throughput_rows=64)
-)
+CONFIG = ExportConfig(max_macro_f1_loss=0.03)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +134,7 @@ def test_both_limits_hold(flipped: int, rows: int, failures: int) -> None:
     predicted[:flipped] = 1 - predicted[:flipped]
     reviews = make_reviews(truth.tolist())
     original, other = scripted(reviews, predicting(truth)), scripted(reviews, predicting(predicted))
-    config = ExportConfig(max_macro_f1_loss=0.02, evaluation=CONFIG.evaluation)
+    config = ExportConfig(max_macro_f1_loss=0.02)
     _, report = pick_format(original, {"other": lambda: other}, reviews, config, seed=0)
 
     result = report.formats[1]
@@ -159,15 +156,15 @@ def test_a_gain_is_no_loss() -> None:
     assert not report.formats[1].failures
 
 
-def test_many_rows_are_sampled_by_the_seed() -> None:
+def test_many_rows_are_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentiment.export.parity.MOST_ROWS", 100)
     truth = np.arange(400) % 2
     reviews = make_reviews(truth.tolist())
     original = scripted(reviews, random_probabilities(truth, 2, 1.0, seed=0))
-    config = CONFIG.model_copy(update={"max_rows": 100})
-    digests = [pick_format(original, {}, reviews, config, seed=seed)[1].data_digest for seed in (1, 1, 2)]
+    digests = [pick_format(original, {}, reviews, CONFIG, seed=seed)[1].data_digest for seed in (1, 1, 2)]
 
     assert digests[0] == digests[1] != digests[2]
-    assert pick_format(original, {}, reviews, config, seed=1)[1].rows == 100
+    assert pick_format(original, {}, reviews, CONFIG, seed=1)[1].rows == 100
 
 
 def test_unlabelled_rows_are_refused(trained_transformer: TransformerClassifier, fp32: OnnxClassifier) -> None:

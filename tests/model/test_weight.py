@@ -18,7 +18,7 @@ from sentiment.monitoring.reference import Reference
 from sentiment.registry import Registry
 from sentiment.training.majority import train_majority
 
-QUICK = EvaluationConfig(resamples=200, latency_rows=3, throughput_rows=8)
+QUICK = EvaluationConfig(resamples=200)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_from_training_to_the_registry_it_is_serialised_once(
         candidate,
         evaluation,
         decision,
-        reference=Reference.build(candidate, sample, config.reference, 0, accuracy=0.8, macro_f1=0.8),
+        reference=Reference.build(candidate, sample, 0, accuracy=0.8, macro_f1=0.8),
         splits={"train": sample.train, "validation": sample.validation, "test": sample.test},
         config=config,
         metrics={},
