@@ -127,5 +127,6 @@ def tell(model_name: str, version: str, drift: DriftReport, quality: QualityRepo
         outcomes.append(send_alert("drift", drift.summary, model_name=model_name, model_version=version))
     if quality.status == "drop":
         outcomes.append(send_alert("quality_drop", quality.summary, model_name=model_name, model_version=version))
-    said = ", ".join(outcome.replace("_", " ") for outcome in outcomes)
-    log_metadata({SUMMARY: f"{len(outcomes)} alerts: {said}" if outcomes else "nothing to alert"})
+    said = ", ".join("no alerter in the stack" if each == "no_alerter" else each for each in outcomes)
+    count = "1 alert" if len(outcomes) == 1 else f"{len(outcomes)} alerts"
+    log_metadata({SUMMARY: f"{count}: {said}" if outcomes else "nothing to alert"})
