@@ -70,7 +70,8 @@ def test_a_script_finds_what_it_imports(script: Path) -> None:
 def test_a_name_that_moved_is_noticed(tmp_path: Path) -> None:
     script = tmp_path / "old.py"
     script.write_text(
-        "from sentiment.closure import Closure, Moved\ndef late():\n    import sentiment.moved\nfrom sentiment import stored"
+        "from sentiment import stored\nfrom sentiment.closure import Closure, Moved\n"
+        "def late():\n    import sentiment.moved\n"
     )
     lost = [(module, name) for module, name in imports(script) if not is_found(module, name, script)]
     assert sorted(lost, key=str) == [("sentiment.closure", "Moved"), ("sentiment.moved", None)]
