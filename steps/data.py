@@ -35,7 +35,13 @@ def load_reviews(
     """Read the reviews as they are; `source_digest` is here to be part of the cache key."""
     splits, report = read(dataset)
     files = report.files[0] if len(report.files) == 1 else f"{len(report.files)} files"
-    log_metadata({SUMMARY: f"{sum(report.rows.values()):,} reviews from {files}", "source_digest": source_digest})
+    noticed = f"; noticed: {report.losses}" if report.losses else ""
+    read_here = (
+        f"{sum(report.rows.values()):,} of {report.rows_read:,} rows"
+        if report.left_out
+        else f"{report.rows_read:,} reviews"
+    )
+    log_metadata({SUMMARY: f"{read_here} from {files}{noticed}", "source_digest": source_digest})
     return splits, report
 
 
