@@ -67,7 +67,7 @@ class ReadingReport(Report):
     def losses(self) -> str:
         """What a person should know of the rows, as a list; empty when there is nothing."""
         counts = {**self.left_out, **{reason: rows for reason, rows in self.noticed.items() if reason != MADE_ID}}
-        return ", ".join(f"{rows:,} {reason}" for reason, rows in counts.items() if rows)
+        return ", ".join(f"{reason}: {rows:,}" for reason, rows in counts.items() if rows)
 
 
 class ReviewStream:
@@ -101,6 +101,9 @@ class ReviewStream:
                 raise unknown_label(error, self.config, self._label_counts(error.column)) from None
             kept, left_out = _select(mapped, self.config, self.noticed)
             self._left_out.update(left_out)
+            if self.scale.rows:  # the labels come from the ratings
+                without = kept["rating"].is_not_null() & kept["label"].is_null()
+                self.noticed["rating outside every range"] += int(without.sum())
             self._rows.update(dict(kept["split"].value_counts().iter_rows()))
             if len(kept):
                 yield kept
@@ -269,7 +272,6 @@ def _labels(
         if name not in config.labels:
             continue
         label = label.set(rating.is_between(low, high).fill_null(False), config.labels.index(name))
-    noticed["rating outside every range"] += label.null_count() - rating.null_count()
     return label, rating
 
 

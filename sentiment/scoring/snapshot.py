@@ -47,7 +47,7 @@ class SnapshotReport(Report):
     def summary(self) -> str:
         """The counts in one line."""
         left_out = "".join(f"; {rows:,} {reason}" for reason, rows in self.left_out.items())
-        noticed = f"; noticed: {self.reading.losses}" if self.reading.losses else ""
+        noticed = f"; {self.reading.losses}" if self.reading.losses else ""
         shards = f" in {len(self.shards)} shards" if len(self.shards) > 1 else ""
         return f"{self.planned:,} reviews to score{shards}{left_out}{noticed}"
 

@@ -160,7 +160,7 @@ def test_what_stands_for_nothing_is_nothing(tmp_path: Path) -> None:
     assert noticed(config) == {"text that stands for nothing": 3}
     _, snapshot = take_snapshot(config, 1)
     assert (snapshot.planned, snapshot.left_out) == (3, {"empty text": 3})
-    assert "noticed: 3 text that stands for nothing" in snapshot.summary
+    assert "; text that stands for nothing: 3" in snapshot.summary
     kept = config.model_copy(update={"missing_values": ["nan"]})
     assert read(kept)[0].frame()["text"].to_list()[:3] == ["", "-", "null"]
 
