@@ -46,11 +46,9 @@ def header(plain: Path, separator: str, quote_char: str | None) -> Row:
 def check_separator(path: Path, plain: Path, separator: str, quote_char: str | None) -> None:
     """Raise DataError when the file has another separator than `separator`, named with what to set."""
     with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
-        lines = [line for line in islice(file, SAMPLE_LINES) if line.strip()]
-        if not lines or _fits(lines, separator, quote_char):
-            return
-        found = next((each for each in SEPARATORS if each != separator and _fits(lines, each, quote_char)), None)
-    if found:
+        lines = list(islice(file, SAMPLE_LINES))
+        found = fitting_separator(lines, separator, quote_char)
+    if found and found != separator:
         names = {"\t": "dataset.format=tsv", ",": "dataset.format=csv"}
         setting = names.get(found) or f"\"dataset.separator='{found}'\""
         raise DataError(
@@ -58,6 +56,12 @@ def check_separator(path: Path, plain: Path, separator: str, quote_char: str | N
             f"not {SEPARATORS.get(separator, repr(separator))}.",
             f"Set it: --set {setting}",
         )
+
+
+def fitting_separator(lines: Sequence[str], usual: str, quote_char: str | None) -> str | None:
+    """What makes a table of the first lines: `usual` if it does, else another that does; None when none does."""
+    filled = [line for line in lines[:SAMPLE_LINES] if line.strip()]
+    return next((each for each in (usual, *SEPARATORS) if filled and _fits(filled, each, quote_char)), None)
 
 
 def _fits(lines: Sequence[str], separator: str, quote_char: str | None) -> bool:

@@ -165,7 +165,7 @@ def _check_rows(path: Path, plain: Path, separator: str, quote_char: str | None)
 
 def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
     """Two passes: only the whole file says which keys there are, and that a key holds numbers and strings."""
-    _check_json_shape(path, plain)
+    check_json_shape(path, plain)
     try:
         empty = [pl.read_ndjson(lines, infer_schema_length=None).clear() for lines in _lines(plain, rows)]
         schema = pl.concat(empty, how="diagonal_relaxed").schema
@@ -176,7 +176,7 @@ def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
         raise DataError(f"{path} is not readable as JSON lines: {_sentence(polars_error)}.") from None
 
 
-def _check_json_shape(path: Path, plain: Path) -> None:
+def check_json_shape(path: Path, plain: Path) -> None:
     """Raise DataError for a JSON array, and for half a character, of which the reader would make a zero byte."""
     begun = False
     with plain.open("rb") as file:

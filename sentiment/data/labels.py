@@ -13,6 +13,7 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.data.names import MOST, counted, masked
 from sentiment.errors import DataError
 
+_PLAIN = re.compile(r"[^\W\d_][\w./-]*|/[\w./-]+")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 # A value as close as this to a label is a slip of the keyboard.
 _SLIP = 0.8
@@ -77,7 +78,7 @@ def _ways_out(unknown: list[str], nothing_known: bool, config: DatasetConfig) ->
         return "Name the column of labels: --set dataset.label_column=NAME (an empty name: labels from the rating)."
     learn = unknown if nothing_known else [*config.labels, *unknown]
     if nothing_known:
-        return f"Learn the values as labels: {_set('labels', learn)} or say with dataset.label_values what each means."
+        return f"Learn the values: {as_setting('labels', learn)} or say with dataset.label_values what each means."
     close = {value: difflib.get_close_matches(value, config.labels, n=1, cutoff=_SLIP) for value in unknown}
     slips = {value: found[0] for value, found in close.items() if found}
     mapping = {**(config.label_values or {}), **{value: slips.get(value) for value in unknown}}
@@ -86,13 +87,20 @@ def _ways_out(unknown: list[str], nothing_known: bool, config: DatasetConfig) ->
     first = " and ".join(
         [*([f"read {named}"] * bool(slips)), *([f"drop {', '.join(map(repr, dropped))}"] * bool(dropped))]
     )
-    learning = f"to learn {'it' if len(unknown) == 1 else 'them'} as labels, {_set('labels', learn)}"
-    return f"{first[0].upper()}{first[1:]}: {_set('label_values', mapping)} or, {learning}"
+    learning = f"to learn {'it' if len(unknown) == 1 else 'them'} as labels, {as_setting('labels', learn)}"
+    return f"{first[0].upper()}{first[1:]}: {as_setting('label_values', mapping)} or, {learning}"
 
 
-def _set(key: str, value: object) -> str:
-    # JSON is YAML as well.
-    return f"--set {shlex.quote(f'dataset.{key}={json.dumps(value, ensure_ascii=False)}')}"
+def setting(key: str, value: object) -> str:
+    """A key of the dataset with its value, as --set takes it."""
+    # JSON is YAML as well; a plain word needs no quotes in either.
+    plain = isinstance(value, str) and _PLAIN.fullmatch(value)
+    return f"dataset.{key}={value if plain else json.dumps(value, ensure_ascii=False)}"
+
+
+def as_setting(key: str, value: object) -> str:
+    """The same as it is typed into a shell."""
+    return f"--set {shlex.quote(setting(key, value))}"
 
 
 class RatingScale:
@@ -130,14 +138,14 @@ class RatingScale:
         raise DataError(
             f"{config.name}: ratings go up to {self.high:g}, but dataset.rating_ranges end at {top:g} "
             f"({self.above:,} of {counted(self.rows, 'rating')} are above).",
-            f"Say what they mean: {_set('rating_ranges', self._stretched(config, scale / top))}",
+            f"Say what they mean: {as_setting('rating_ranges', self._stretched(config, scale / top))}",
         )
 
     def _stretched(self, config: DatasetConfig, factor: float) -> dict[str, list[float]]:
         """The ranges on the scale that was found; the lowest begins at the lowest rating."""
         bottom = min(low for low, _ in config.rating_ranges.values())
         return {
-            name: [_tidy(self.low if low == bottom else low * factor), _tidy(high * factor)]
+            name: [tidy(self.low if low == bottom else low * factor), tidy(high * factor)]
             for name, (low, high) in config.rating_ranges.items()
         }
 
@@ -146,5 +154,6 @@ def _top(config: DatasetConfig) -> float:
     return max(high for _, high in config.rating_ranges.values())
 
 
-def _tidy(value: float) -> float:
+def tidy(value: float) -> float:
+    """A whole number as one."""
     return int(value) if value == int(value) else value

@@ -119,7 +119,7 @@ def test_what_a_slip_of_the_keyboard_meant_is_read_and_what_is_strange_is_droppe
 
 def test_no_order_of_labels_is_proposed(tmp_path: Path) -> None:
     fix = refused(dataset(tmp_path, "text,label\na,1\nb,0\nc,0\n")).fix
-    assert fix.startswith("""Learn the values as labels: --set 'dataset.labels=["0", "1"]'""")
+    assert fix.startswith("""Learn the values: --set 'dataset.labels=["0", "1"]'""")
     assert "negative" not in fix
 
 
