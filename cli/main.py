@@ -96,9 +96,9 @@ def commands(context: click.Context) -> None:
 
     \b
     python run.py train
-    python run.py train --set dataset.path=my.csv --set dataset.text_column=review
+    python run.py train my.csv
     python run.py deploy
-    python run.py score --set dataset.path=new.csv
+    python run.py score new.csv
     python run.py monitor --act
     python run.py watch --every 1h
     python run.py predict "다시 보고 싶은 영화"

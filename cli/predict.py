@@ -17,8 +17,12 @@ from cli.console import chosen_stack, model_option, out, stack_option
 def command(texts: Sequence[str], as_json: bool, model_name: str) -> None:
     """Classify TEXTS with the champion."""
     from sentiment import Predictor
+    from sentiment.errors import ConfigError
+    from sentiment.text.normalise import says_nothing
     from stacks.catalogue import load_stack
 
+    if nothing := [str(position) for position, text in enumerate(texts, start=1) if says_nothing(text)]:
+        raise ConfigError(f"Text {', '.join(nothing)} says nothing.", "Give a text with words or emoji in it.")
     predictor = Predictor.champion(load_stack(chosen_stack()).tracking_uri, model_name)
     predictions = predictor.predict(list(texts), return_probs=True)
     if as_json:

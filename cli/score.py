@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.console import Options, dropped_facts, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.own_file import file_options, with_file
 from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
 
@@ -23,8 +24,14 @@ SECONDS_BETWEEN_LINES = 10.0
 @click.command("score")
 @pipeline_options("score")
 @schedule_option
-def command(options: Options, schedule: str | None) -> None:
-    """Score a dataset with the champion: a row a review in the table of scores."""
+@file_options
+def command(options: Options, schedule: str | None, file: str | None, yes: bool) -> None:
+    """Score a dataset with the champion: a row a review in the table of scores.
+
+    FILE is a file of your own with texts. It is looked at first: what is found is printed, and what is doubtful is
+    asked.
+    """
+    options = with_file(options, file, "score", yes=yes, labelled=False)
     from sentiment.config.score import ScoreConfig
 
     config = load_config(options.config, ScoreConfig, options.overrides)
@@ -86,7 +93,7 @@ def _print(result: "ScoreResult", options: Options) -> None:
     out.print(f"  result  {escape(summary.parquet)}")
     run = run_py(options.stack)
     out.print("\n[bold]Next[/]")
-    out.print(f"  {run} score --set dataset.path=new.csv  [dim]another file: a batch of its own[/]")
+    out.print(f"  {run} score new.csv  [dim]another file: a batch of its own[/]")
     out.print(f"  {run} monitor  [dim]is the model still good on these rows?[/]")
     out.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
     out.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")

@@ -20,6 +20,7 @@ from cli.console import (
     run_py,
     tool,
 )
+from cli.own_file import file_options, with_file
 from sentiment.config.load import load_config
 from sentiment.errors import GateError
 
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @pipeline_options("train", cached=True)
-def command(options: Options) -> None:
-    """Train, compare and promote a model; exit code 3 when the gate refuses it."""
+@file_options
+def command(options: Options, file: str | None, yes: bool) -> None:
+    """Train, compare and promote a model; exit code 3 when the gate refuses it.
+
+    FILE is a file of your own with texts and their labels or ratings. It is looked at first: what is found is printed,
+    and what is doubtful is asked.
+    """
+    options = with_file(options, file, "train", yes=yes, labelled=True)
     from sentiment.config.train import TrainConfig
     from sentiment.data.read import source_digest
 

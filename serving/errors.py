@@ -49,6 +49,7 @@ _WRONG = {
     "string_type": ("not_text", "it is not a text"),
     "string_pattern_mismatch": ("empty_text", "it is empty"),
     "string_too_short": ("empty_text", "it is empty"),
+    "says_nothing": ("empty_text", "it is empty"),
     "string_too_long": ("text_too_long", "it has more than {max_length} characters"),
     "list_type": ("invalid_request", "it is not a list"),
     "too_long": ("too_many_texts", "it has more than {max_length} texts"),

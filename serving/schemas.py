@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic_core import PydanticCustomError
 
+from sentiment.text.normalise import says_nothing
 from serving.settings import ServingSettings
 
 Role = Literal["champion", "shadow", "canary"]
@@ -35,11 +37,22 @@ class FeedbackRequest(_Request):
     label: str = Field(min_length=1, max_length=100)
 
 
+def _something(text: str) -> str:
+    """Refuse a text of which the normaliser leaves nothing: no model can say anything about it."""
+    if says_nothing(text):
+        raise PydanticCustomError("says_nothing", "it is empty")
+    return text
+
+
 class Requests:
     """The request models with this server's limits."""
 
     def __init__(self, settings: ServingSettings) -> None:
-        text = Annotated[str, StringConstraints(pattern=r"\S", max_length=settings.max_text_chars)]
+        text = Annotated[
+            str,
+            StringConstraints(pattern=r"\S", max_length=settings.max_text_chars),
+            AfterValidator(_something),
+        ]
         texts = Annotated[list[text], Field(min_length=1, max_length=settings.max_batch)]
         self.predict = create_model("PredictRequest", __base__=PredictRequest, text=(text, ...))
         self.predict_batch = create_model("PredictBatchRequest", __base__=PredictBatchRequest, texts=(texts, ...))

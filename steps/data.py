@@ -7,6 +7,7 @@ from zenml import log_metadata, step
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.data.clean import CleaningReport, clean
+from sentiment.data.names import counted
 from sentiment.data.read import ReadingReport, read
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.data.split import split
@@ -35,7 +36,13 @@ def load_reviews(
     """Read the reviews as they are; `source_digest` is here to be part of the cache key."""
     splits, report = read(dataset)
     files = report.files[0] if len(report.files) == 1 else f"{len(report.files)} files"
-    log_metadata({SUMMARY: f"{sum(report.rows.values()):,} reviews from {files}", "source_digest": source_digest})
+    noticed = f"; {report.losses}" if report.losses else ""
+    read_here = (
+        f"{sum(report.rows.values()):,} of {report.rows_read:,} rows"
+        if report.left_out
+        else f"{report.rows_read:,} reviews"
+    )
+    log_metadata({SUMMARY: f"{read_here} from {files}{noticed}", "source_digest": source_digest})
     return splits, report
 
 
@@ -71,7 +78,7 @@ def validate_splits(
     """Run every check. A breach is kept as a report people can open; `require_valid` then stops the run."""
     report = validate(Splits(train, validation, test), cleaning, config)
     passed = len(report.checks) - len(report.failed)
-    log_metadata({SUMMARY: f"{passed} of {len(report.checks)} checks passed"})
+    log_metadata({SUMMARY: f"{passed} of {counted(len(report.checks), 'check')} passed"})
     return report
 
 

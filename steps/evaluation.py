@@ -10,6 +10,7 @@ from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.data.names import counted
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
@@ -120,7 +121,7 @@ def decide_promotion(
         gate_config=gate_config,
         seed=seed,
     )
-    log_metadata({SUMMARY: f"{decision.outcome}, {len(decision.checks)} checks"})
+    log_metadata({SUMMARY: f"{decision.outcome}, {counted(len(decision.checks), 'check')}"})
     return decision
 
 

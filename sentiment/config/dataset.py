@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from sentiment.stored import Config
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
+# What programs write where there is nothing.
+MISSING = ("NaN", "null", "None", "N/A", "NA", "#N/A", "-", "--")
 
 
 class DatasetConfig(Config):
@@ -20,9 +22,10 @@ class DatasetConfig(Config):
 
     A column left at null is the one with the conventional name (`CONVENTIONAL_COLUMNS` in `sentiment.data.read`) if
     the file has it; a column that is named must be there; an empty name switches it off. Labels come from the label
-    column (`label_values` maps its values to `labels`; by default they are the label names), else from the rating:
-    a rating outside every range of `rating_ranges` gives no label. `synthetic` says that no customer wrote the texts:
-    results on them are shown as a demonstration.
+    column (a value is the name of a label, or `label_values` maps it to one, or to null, which drops its rows), else
+    from the rating: a rating outside every range of `rating_ranges` gives no label. `synthetic` says that no customer
+    wrote the texts: results on them are shown as a demonstration. `separator` is between the columns; null: a comma in
+    CSV, a tab in TSV. `missing_values`: what stands for nothing, whatever its case, in any column.
     """
 
     name: str
@@ -37,7 +40,9 @@ class DatasetConfig(Config):
 
     format: Format | None = None
     encoding: str = "utf-8"
+    separator: str | None = Field(default=None, min_length=1, max_length=1)
     quote_char: str | None = Field(default='"', min_length=1, max_length=1)
+    missing_values: list[str] = Field(default_factory=lambda: list(MISSING))
 
     text_column: str = "text"
     id_column: str | None = None
@@ -50,7 +55,7 @@ class DatasetConfig(Config):
     split_column: str | None = None
 
     labels: list[str] = Field(default=["negative", "positive"], min_length=2)
-    label_values: dict[str, str] | None = None
+    label_values: dict[str, str | None] | None = None
     rating_ranges: dict[str, tuple[float, float]] = Field(default={"negative": (1, 2), "positive": (4, 5)})
     language: str | None = None
 
@@ -69,10 +74,11 @@ class DatasetConfig(Config):
     def _label_names_agree(self) -> "DatasetConfig":
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels names a label twice: {self.labels}")
-        named = set((self.label_values or {}).values()) | set(self.rating_ranges)
+        mapped = {name for name in (self.label_values or {}).values() if name is not None}
+        named = mapped | set(self.rating_ranges)
         default = DatasetConfig.model_fields["rating_ranges"].default
         if self.rating_ranges == default and not set(default) <= set(self.labels):
-            named = set((self.label_values or {}).values())  # other labels, given by a label column
+            named = mapped  # other labels, given by a label column
         if unknown := sorted(named - set(self.labels)):
             raise ValueError(f"label_values or rating_ranges name {unknown}, which labels {self.labels} does not have")
         return self

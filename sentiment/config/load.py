@@ -124,7 +124,8 @@ def _resolve_all(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Apply the overrides in order. Where one puts another file in a dataset's place, facts of the first are dropped.
+    """Apply the overrides in order. Where one puts another file in a dataset's place, facts of the first are dropped,
+    and the dataset has the name of that file.
 
     Returns the dropped facts by the file they were said of. A fact that an override sets is of the new file.
     """
@@ -139,8 +140,16 @@ def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, dict[s
             facts = [fact for fact in FACTS_OF_A_FILE if key.removesuffix(last) + fact not in given]
             said = {fact: value for fact in facts if (value := dataset.pop(fact, None))}
             dropped.setdefault(str(dataset.get("path")), {}).update(said)
+            if key.removesuffix(last) + "name" not in given:
+                dataset["name"] = _name_of(text) or dataset.get("name")
         _assign(raw, key.split("."), _parse(override, text))
     return {path: facts for path, facts in dropped.items() if facts}
+
+
+def _name_of(path: str) -> str:
+    """What a dataset at this path is called: its file, folder, hub dataset or database."""
+    last = path.partition("?")[0].rstrip("/").rpartition("/")[2].partition("@")[0]
+    return last.lstrip(".").partition(".")[0]
 
 
 def _dataset_of(raw: Any, key: str) -> tuple[dict[str, Any], str]:

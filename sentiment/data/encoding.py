@@ -27,6 +27,11 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(BLOCK), b"")
 
 
+def encoding_of(plain: Path) -> str | None:
+    """An encoding that reads the whole file well; None when there is none here."""
+    return next((name for name, reads_well in _CANDIDATES.items() if reads_well(_sample(plain, name))), None)
+
+
 def as_utf8(path: Path, plain: Path, encoding: str, folder: Path) -> Path:
     """The file `plain` when it is UTF-8 already, else a copy in `folder` that is; errors call it `path`.
 

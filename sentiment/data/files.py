@@ -3,6 +3,8 @@
 import csv
 import gzip
 import json
+import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from sentiment.config.dataset import Format
+from sentiment.config.dataset import DatasetConfig, Format
+from sentiment.data.dialect import any_length, check_separator, count_rows, header, reader
 from sentiment.data.encoding import BLOCK, as_utf8, blocks
-from sentiment.data.names import listed, other_separator
+from sentiment.data.names import listed
 from sentiment.errors import DataError
 from sentiment.text.pii import mask
 
@@ -26,6 +29,10 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 _BOM = b"\xef\xbb\xbf"
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
+# Half a character in JSON's escapes: what emoji become when a text is cut between their two.
+_HALF = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2}))")
+_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 def format_of(path: Path) -> Format | None:
@@ -33,15 +40,14 @@ def format_of(path: Path) -> Format | None:
     return SUFFIXES.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)
 
 
-def batches(
-    path: Path, form: Format | None, encoding: str, quote_char: str | None, *, rows: int
-) -> Iterator[pl.DataFrame]:
+def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.DataFrame]:
     """Read a file (gzipped if it ends in `.gz`) in frames of at most `rows` rows. Columns of CSV and TSV stay strings.
 
     Memory does not grow with the file. Raises DataError for an unknown format, an empty file, no rows, another
-    encoding, bytes that are no text, and rows that do not fit; rows before a bad one may have been given out by then.
+    encoding or separator, bytes that are no text, quotes that swallow rows, and rows that do not fit; rows before a bad
+    one may have been given out by then.
     """
-    form = form or format_of(path)
+    form = config.format or format_of(path)
     if form is None:
         raise DataError(
             f"{path}: the name does not say which format this is.",
@@ -52,29 +58,29 @@ def batches(
         if _is_blank(plain):
             raise DataError(f"{path} is empty.", "Check that it was written or downloaded completely.")
         if form != "parquet":
-            plain = as_utf8(path, plain, encoding, Path(folder))
+            plain = as_utf8(path, plain, config.encoding, Path(folder))
         if form == "parquet":
             frames = _parquet(path, plain, rows)
         elif form == "jsonl":
             frames = _jsonl(path, plain, rows)
         else:
-            frames = _csv(path, plain, "," if form == "csv" else "\t", quote_char, rows)
+            plain = _with_line_feeds(plain, Path(folder))
+            frames = _csv(path, plain, config.separator or _SEPARATORS[form], config.quote_char, rows)
         found = False
         for frame in frames:
             found |= len(frame) > 0
             yield from (piece for piece in frame.iter_slices(rows) if len(piece))
         if not found:
-            raise DataError(f"{path} has a header ({listed(_columns(plain, form, quote_char))}) but no rows.")
+            columns = listed(_columns(plain, form, config))
+            raise DataError(f"{path} has a header ({columns}) but no rows.")
 
 
-def _columns(plain: Path, form: Format, quote_char: str | None) -> list[str]:
+def _columns(plain: Path, form: Format, config: DatasetConfig) -> list[str]:
     if form == "jsonl":
         return []
     if form == "parquet":
         return pl.scan_parquet(plain, glob=False).collect_schema().names()
-    separator = "," if form == "csv" else "\t"
-    scan = pl.scan_csv(plain, separator=separator, quote_char=quote_char, infer_schema=False, glob=False)
-    return scan.collect_schema().names()
+    return header(plain, config.separator or _SEPARATORS[form], config.quote_char)
 
 
 def _unpacked(path: Path, folder: Path) -> Path:
@@ -102,8 +108,21 @@ def _parquet(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
         raise DataError(f"{path} is not a Parquet file: {_sentence(error)}.", "Check dataset.format.") from None
 
 
+def _with_line_feeds(plain: Path, folder: Path) -> Path:
+    """The file, or a copy of one whose lines end in carriage returns alone, as old programs write them."""
+    with plain.open("rb") as file:
+        if any(b"\n" in block for block in blocks(file)):
+            return plain
+    target = folder / "lines"
+    with plain.open("rb") as file, target.open("wb") as copy:
+        copy.writelines(block.replace(b"\r", b"\n") for block in blocks(file))
+    return target
+
+
 def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: int) -> Iterator[pl.DataFrame]:
-    checked = False
+    check_separator(path, plain, separator, quote_char)
+    expected = count_rows(path, plain, separator, quote_char)
+    checked, found = False, 0
     try:
         scan = pl.scan_csv(plain, separator=separator, quote_char=quote_char, infer_schema=False, glob=False)
         for frame in scan.collect_batches(chunk_size=rows):
@@ -111,6 +130,7 @@ def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: 
             if not checked and len(frame) and frame.columns and frame[frame.columns[-1]].null_count():
                 _check_rows(path, plain, separator, quote_char)
                 checked = True
+            found += len(frame)
             yield frame
     except pl.exceptions.NoDataError:
         raise DataError(f"{path} has no header line.") from None
@@ -120,35 +140,32 @@ def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: 
             f"{path} is not readable as separated values: {_sentence(error)}.",
             "Check dataset.format; set dataset.quote_char=null if the file quotes nothing.",
         ) from None
+    if found != expected:
+        raise DataError(
+            f"{path} has {expected:,} rows, but {found:,} can be read: its quotes or line ends are mixed.",
+            "Write it again with every quote in a text doubled, or set dataset.quote_char=null if it quotes nothing.",
+        )
 
 
 def _check_rows(path: Path, plain: Path, separator: str, quote_char: str | None) -> None:
     """Raise DataError for the first row with another number of fields than the header."""
-    limit = csv.field_size_limit(plain.stat().st_size)
     try:
-        with plain.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.reader(
-                lines,
-                delimiter=separator,
-                quotechar=quote_char,
-                quoting=csv.QUOTE_MINIMAL if quote_char else csv.QUOTE_NONE,
-            )
-            header = next(rows)
+        with any_length(plain), plain.open(encoding="utf-8-sig", newline="") as lines:
+            rows = reader(lines, separator, quote_char)
+            names = next(rows)
             for row in rows:
-                if row and len(row) != len(header):
+                if row and len(row) != len(names):
                     raise DataError(
-                        f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(header)}.",
-                        other_separator(header)
-                        or "Quote texts that hold the separator, or set dataset.format and dataset.quote_char.",
+                        f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(names)}.",
+                        "Quote texts that hold the separator, or set dataset.separator and dataset.quote_char.",
                     )
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: {error}.", "Check the quoting of the file.") from None
-    finally:
-        csv.field_size_limit(limit)
 
 
 def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
     """Two passes: only the whole file says which keys there are, and that a key holds numbers and strings."""
+    check_json_shape(path, plain)
     try:
         empty = [pl.read_ndjson(lines, infer_schema_length=None).clear() for lines in _lines(plain, rows)]
         schema = pl.concat(empty, how="diagonal_relaxed").schema
@@ -157,6 +174,29 @@ def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
     except pl.exceptions.PolarsError as polars_error:
         _check_json(path, plain)
         raise DataError(f"{path} is not readable as JSON lines: {_sentence(polars_error)}.") from None
+
+
+def check_json_shape(path: Path, plain: Path) -> None:
+    """Raise DataError for a JSON array, and for half a character, of which the reader would make a zero byte."""
+    begun = False
+    with plain.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not begun and (content := line.removeprefix(_BOM).strip()):
+                begun = True
+                if content.startswith(b"["):
+                    command = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]"
+                    source, target = shlex.quote(str(path)), shlex.quote(f"{path.with_suffix('')}.jsonl")
+                    if str(path) == f"{path.with_suffix('')}.jsonl":
+                        target = shlex.quote(f"{path.with_suffix('')}-lines.jsonl")
+                    raise DataError(
+                        f"{path} is a JSON array, not one object a line.",
+                        f"Write one object a line: python -c '{command}' < {source} > {target}",
+                    )
+            if b"\\u" in line and (half := _HALF.search(_PAIR.sub(b"", line))):
+                raise DataError(
+                    f"{path}, line {number} holds half a character ({half[1].decode()}): a text is cut in an emoji.",
+                    "Take the half character out, or the whole line.",
+                )
 
 
 def _lines(plain: Path, rows: int) -> Iterator[bytes]:

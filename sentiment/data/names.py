@@ -1,18 +1,11 @@
 """How names and values that come from a file are shown: a file without a header has a review as its column names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sentiment.text.pii import mask
 
 LONGEST = 40
 MOST = 12
-# What else than a comma files put between their fields, and what to do about it.
-SEPARATORS = {
-    "\t": "The header has tabs between its names: set dataset.format=tsv.",
-    ";": "The header has semicolons between its names: save the file with commas, or with tabs and dataset.format=tsv.",
-    "|": "The header has bars between its names: save the file with commas, or with tabs and dataset.format=tsv.",
-    ",": "The header has commas between its names: set dataset.format=csv.",
-}
 
 
 def masked(name: str) -> str:
@@ -29,8 +22,6 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:MOST]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def other_separator(columns: Sequence[str]) -> str | None:
-    """What to do about a header that was read as one name because its names have something else between them."""
-    if len(columns) != 1:
-        return None
-    return next((fix for separator, fix in SEPARATORS.items() if separator in columns[0]), None)
+def counted(rows: int, what: str = "row") -> str:
+    """A number of things, in the plural where it is one."""
+    return f"{rows:,} {what}" if rows == 1 else f"{rows:,} {what}s"

@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.names import listed, masked, other_separator
+from sentiment.data.labels import Meanings, RatingScale, UnknownLabelError, unknown_label
+from sentiment.data.names import counted, listed, masked
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.sources import check, source_of
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, raw_chunks
@@ -43,9 +44,13 @@ _TIME_FORMATS = (
     "%Y%m%d",
 )
 _LARGEST_UNIX_SECONDS = 1e11
+_SMALLEST_UNIX_SECONDS = 1e8  # in 1973; what is smaller is a year, a number of days, or nothing
 _LARGEST_WHOLE = 2.0**53
 _HANGUL = "[ㄱ-ㅣ가-힣]"
 _FIRST = 5
+
+# Noticed, but no loss.
+MADE_ID = "id made from file and row"
 
 
 class ReadingReport(Report):
@@ -58,6 +63,12 @@ class ReadingReport(Report):
     noticed: dict[str, int]
     rows: dict[str, int]
 
+    @property
+    def losses(self) -> str:
+        """What a person should know of the rows, as a list; empty when there is nothing."""
+        counts = {**self.left_out, **{reason: rows for reason, rows in self.noticed.items() if reason != MADE_ID}}
+        return ", ".join(f"{reason}: {rows:,}" for reason, rows in counts.items() if rows)
+
 
 class ReviewStream:
     """The rows of a dataset in frames of at most `chunk_rows`, mapped to the one schema; read once, from start to end.
@@ -69,6 +80,7 @@ class ReviewStream:
     def __init__(self, config: DatasetConfig, chunk_rows: int = ROWS) -> None:
         self.config = config
         self.noticed: Counter[str] = Counter()
+        self.scale = RatingScale()
         self._chunk_rows = chunk_rows
         self._files: dict[str, None] = {}
         self._rows_read = 0
@@ -83,14 +95,29 @@ class ReviewStream:
         for chunk in raw_chunks(self.config, self._chunk_rows):
             self._files[chunk.place] = None
             self._rows_read += len(chunk.frame)
-            kept, left_out = _select(_to_schema(chunk, self.config, self.noticed), self.config, self.noticed)
+            try:
+                mapped = _to_schema(chunk, self.config, self.noticed, self.scale)
+            except UnknownLabelError as error:
+                raise unknown_label(error, self.config, self._label_counts(error.column)) from None
+            kept, left_out = _select(mapped, self.config, self.noticed)
             self._left_out.update(left_out)
+            if self.scale.rows:  # the labels come from the ratings
+                without = kept["rating"].is_not_null() & kept["label"].is_null()
+                self.noticed["rating outside every range"] += int(without.sum())
             self._rows.update(dict(kept["split"].value_counts().iter_rows()))
             if len(kept):
                 yield kept
         if not self._rows.total():
-            reasons = ", ".join(f"{reason}: {rows} rows" for reason, rows in self._left_out.items())
+            reasons = ", ".join(f"{reason}: {counted(rows)}" for reason, rows in self._left_out.items())
             raise DataError(f"{self.config.name}: no row is left after {reasons}.", "Widen what dataset selects.")
+
+    def _label_counts(self, column: str) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for chunk in raw_chunks(self.config, self._chunk_rows):
+            if column in chunk.frame.columns:
+                frame, _ = _without_placeholders(chunk.frame, {column}, self.config.missing_values)
+                counts.update(dict(_strings(frame, column).drop_nulls().value_counts().iter_rows()))
+        return counts
 
     def report(self) -> ReadingReport:
         """What has been read so far."""
@@ -114,6 +141,7 @@ def read(config: DatasetConfig, *, labelled: bool = True) -> tuple[Splits, Readi
     frame = pl.concat(stream)
     stream.noticed["repeated id"] += len(frame) - frame["id"].n_unique()
     if labelled:
+        stream.scale.check(config)
         _check_labels(frame, config)
     return Splits.from_frame(frame, config.labels), stream.report()
 
@@ -131,7 +159,7 @@ def source_digest(config: DatasetConfig) -> str:
     return digest.hexdigest()
 
 
-def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str]) -> pl.DataFrame:
+def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str], scale: RatingScale) -> pl.DataFrame:
     raw, place = chunk.frame, chunk.place
     columns = _columns(raw, config, place)
     if not chunk.ordered and "id" not in columns:
@@ -139,12 +167,15 @@ def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str]) ->
             f"{place} gives no id: its rows have no order to number them by.",
             "Select a column id, or name one with dataset.id_column.",
         )
+    raw, placeholders = _without_placeholders(raw, set(columns.values()), config.missing_values)
+    noticed["text that stands for nothing"] += placeholders.get(columns["text"], 0)
+    chunk = chunk._replace(frame=raw)
     text = _flat(raw[columns["text"]]).cast(pl.String)
-    label, rating = _labels(chunk, columns, config, noticed)
+    label, rating = _labels(chunk, columns, config, noticed, scale)
     created_at = _times(raw, columns.get("created_at"))
     noticed["unreadable date"] += created_at.null_count() - _strings(raw, columns.get("created_at")).null_count()
     ids = _strings(raw, columns.get("id"))
-    noticed["id made from file and row"] += ids.null_count()
+    noticed[MADE_ID] += ids.null_count()
     return pl.DataFrame(
         {
             "id": ids.fill_null(_numbered(chunk)) if ids.null_count() else ids,
@@ -178,7 +209,7 @@ def _columns(raw: pl.DataFrame, config: DatasetConfig, place: str) -> dict[str, 
         elif named:
             raise DataError(
                 f"{place} has no column {named!r} (dataset.{role}_column); it has {listed(raw.columns)}.",
-                other_separator(raw.columns) or nearest(named, map(masked, raw.columns), listed),
+                nearest(named, map(masked, raw.columns), listed),
             )
     return columns
 
@@ -205,59 +236,93 @@ def _strings(raw: pl.DataFrame, column: str | None) -> pl.Series:
     return values.set(values == "", None)
 
 
+def _without_placeholders(
+    raw: pl.DataFrame, columns: set[str], missing: list[str]
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The frame with null where a column that is read says nothing, and how many such values each column had."""
+    nothing = [value.strip().lower() for value in missing]
+    found: dict[str, int] = {}
+    for name in sorted(columns):
+        values = raw[name]
+        if values.dtype.is_float():
+            raw = raw.with_columns(values.fill_nan(None))
+        elif values.dtype == pl.String and nothing:
+            empty = values.str.strip_chars().str.to_lowercase().is_in(nothing).fill_null(False)
+            if rows := int(empty.sum()):
+                found[name] = rows
+                raw = raw.with_columns(values.set(empty, None))
+    return raw, found
+
+
 def _labels(
-    chunk: RawChunk, columns: dict[str, str], config: DatasetConfig, noticed: Counter[str]
+    chunk: RawChunk, columns: dict[str, str], config: DatasetConfig, noticed: Counter[str], scale: RatingScale
 ) -> tuple[pl.Series, pl.Series]:
     """Label indices and ratings; both null where the row does not say."""
     raw = chunk.frame
     written = _strings(raw, columns.get("rating"))
     rating = written.cast(pl.Float32, strict=False)
+    rating = rating.set(~rating.is_finite().fill_null(True), None)
     noticed["unreadable rating"] += rating.null_count() - written.null_count()
     if "label" in columns:
-        return _labels_by_value(_strings(raw, columns["label"]), chunk, columns, config), rating
+        return _labels_by_value(_strings(raw, columns["label"]), chunk, columns, config, noticed), rating
+    scale.see(written, rating, config)
     label = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(raw))
     # The default ranges may name labels that a dataset with labels of its own does not have.
     for name, (low, high) in config.rating_ranges.items():
         if name not in config.labels:
             continue
         label = label.set(rating.is_between(low, high).fill_null(False), config.labels.index(name))
-    noticed["rating outside every range"] += label.null_count() - rating.null_count()
     return label, rating
 
 
-def _labels_by_value(values: pl.Series, chunk: RawChunk, columns: dict[str, str], config: DatasetConfig) -> pl.Series:
-    names = config.label_values or {name: name for name in config.labels}
-    unknown = values.is_not_null() & ~values.is_in(list(names))
+def _labels_by_value(
+    values: pl.Series, chunk: RawChunk, columns: dict[str, str], config: DatasetConfig, noticed: Counter[str]
+) -> pl.Series:
+    meanings = Meanings(config)
+    written = values.drop_nulls().unique().to_list()
+    unknown = values.is_in([value for value in written if not meanings.knows(value)]).fill_null(False)
     if unknown.any():
         rows = unknown.arg_true().head(_FIRST)
-        ids = chunk.frame.select(columns["id"])[rows] if "id" in columns else None
-        where = _strings(ids, columns["id"]).to_list() if ids is not None else None
-        known = ", ".join(repr(name) for name in names)
-        found = masked(values[rows[0]])
-        raise DataError(
-            f"{chunk.place}: the label {found!r} in column {masked(columns['label'])!r} is not one of {known} "
-            f"({unknown.sum()} rows, first "
-            f"{f'ids {where}' if where else f'rows {(rows + chunk.before + 1).to_list()}'}).",
-            f"Map it with dataset.label_values, for example {{{found!r}: {config.labels[0]}}}.",
-        )
-    indices = {value: config.labels.index(name) for value, name in names.items()}
+        ids = _strings(chunk.frame[rows], columns["id"]).to_list() if "id" in columns else None
+        first = f"ids {ids}" if ids else f"rows {(rows + chunk.before + 1).to_list()}"
+        raise UnknownLabelError(values[rows[0]], columns["label"], chunk.place, first)
+    found = {value: meanings.of(value) for value in written}
+    for value, label in found.items():
+        if label is None:
+            noticed[f"label {masked(value)!r}, which label_values drops"] += int((values == value).sum())
+    indices = {value: config.labels.index(label) for value, label in found.items() if label is not None}
     return values.replace_strict(indices, default=None, return_dtype=pl.Int64)
 
 
 def _times(raw: pl.DataFrame, column: str | None) -> pl.Series:
-    """A column as UTC microseconds without a zone: dates, times, Unix seconds or milliseconds, and written dates."""
+    """A column as UTC microseconds without a zone: dates, times, Unix seconds or milliseconds, and written dates.
+
+    What falls outside the years 1900 to 2099 is null: `15.08.25` is no day of the year 15, and nothing says which
+    of the three numbers is the year.
+    """
     if column is None:
         return pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(raw))
     values = _flat(raw[column])
     if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
         values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     elif values.dtype.is_numeric():
-        milliseconds = values.cast(pl.Float64)
-        milliseconds = milliseconds.zip_with(milliseconds > _LARGEST_UNIX_SECONDS, milliseconds * 1000)
-        values = milliseconds.cast(pl.Int64).cast(pl.Datetime("ms"))
+        values = _counted_times(values)
     elif values.dtype == pl.String:
-        return _parsed_times(values.str.strip_chars())
-    return values.cast(pl.Datetime("us"))
+        values = _parsed_times(values.str.strip_chars())
+    times = values.cast(pl.Datetime("us"))
+    return times.set(~times.dt.year().is_between(1900, 2099).fill_null(True), None)
+
+
+def _counted_times(values: pl.Series) -> pl.Series:
+    """Numbers: 20250304 is a day, anything larger Unix seconds or milliseconds, anything smaller no time."""
+    whole = values.cast(pl.Int64, strict=False)
+    days = whole.is_between(19_000_101, 20_991_231).fill_null(False)
+    written = whole.cast(pl.String).str.to_datetime("%Y%m%d", time_unit="us", strict=False)
+    numbers = values.cast(pl.Float64)
+    milliseconds = numbers.zip_with(numbers > _LARGEST_UNIX_SECONDS, numbers * 1000)
+    milliseconds = milliseconds.set(numbers.abs() < _SMALLEST_UNIX_SECONDS, None)
+    unix = milliseconds.cast(pl.Int64, strict=False).cast(pl.Datetime("ms")).cast(pl.Datetime("us"))
+    return written.zip_with(days, unix)
 
 
 def _parsed_times(written: pl.Series) -> pl.Series:

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from sentiment.config.dataset import ValidationConfig
 from sentiment.data.clean import CleaningReport
+from sentiment.data.names import counted
 from sentiment.data.near_duplicates import near_duplicates
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.errors import DataError
@@ -50,7 +51,7 @@ class ValidationReport(Report):
             for check in self.failed
         )
         raise DataError(
-            f"The data failed {len(self.failed)} of {len(self.checks)} checks: {reasons}.",
+            f"The data failed {len(self.failed)} of {counted(len(self.checks), 'check')}: {reasons}.",
             "Mend the source, or change the bound under validation if it is not right for this dataset.",
         )
 

@@ -15,6 +15,7 @@ from sentiment.data.stream import ROWS
 from sentiment.errors import DataError
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 from sentiment.stored import Report
+from sentiment.text.normalise import rows_that_say_nothing
 
 # As many characters as fit, with the batch's name, into an entry of PostgreSQL's index.
 LONGEST_ID = 400
@@ -46,8 +47,9 @@ class SnapshotReport(Report):
     def summary(self) -> str:
         """The counts in one line."""
         left_out = "".join(f"; {rows:,} {reason}" for reason, rows in self.left_out.items())
+        noticed = f"; {self.reading.losses}" if self.reading.losses else ""
         shards = f" in {len(self.shards)} shards" if len(self.shards) > 1 else ""
-        return f"{self.planned:,} reviews to score{shards}{left_out}"
+        return f"{self.planned:,} reviews to score{shards}{left_out}{noticed}"
 
 
 def take_snapshot(config: DatasetConfig, shards: int, *, chunk_rows: int = ROWS) -> tuple[ParquetFiles, SnapshotReport]:
@@ -121,7 +123,7 @@ def _scorable(chunk: pl.DataFrame, config: DatasetConfig, left_out: Counter[str]
             f"{config.name}: {len(too_long_ids)} ids have more than {LONGEST_ID} characters.",
             "Name the column of the ids with dataset.id_column.",
         )
-    empty = rows["text"].str.strip_chars() == ""
+    empty = rows_that_say_nothing(rows["text"])
     too_long = rows["text"].str.len_chars() > config.max_chars
     left_out["empty text"] += int(empty.sum())
     left_out[f"longer than max_chars ({config.max_chars:,})"] += int(too_long.sum())

@@ -56,6 +56,11 @@ _UNTOUCHED = (
 _MAY_CHANGE = rf"[^{_UNTOUCHED}]|  |^ | $|[<&]|(?i:https?://|www\.)"
 
 
+# Only such a text can be left with nothing: one with markup, or without a letter, a digit or an emoji.
+_MAY_VANISH = rf"[<&]|^[^\p{{L}}\p{{N}}{_EMOJI}]*$"
+_MAY_VANISH_HERE = re.compile(rf"[<&]|^[^\w{_EMOJI}]*$")
+
+
 class TextNormaliser(Frozen):
     """Versioned rules, applied until nothing changes, so normalising a normalised text changes nothing.
 
@@ -174,3 +179,15 @@ def _runs(flags: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
         flags = flags[:-step] & flags[step:]
         reach += step
     return flags
+
+
+def says_nothing(text: str) -> bool:
+    """Whether nothing is left of a text once it is normalised, by any settings."""
+    return bool(_MAY_VANISH_HERE.search(text)) and not TextNormaliser().normalise([text])[0]
+
+
+def rows_that_say_nothing(texts: pl.Series) -> pl.Series:
+    """The same for a column: true where nothing is left."""
+    doubtful = texts.str.contains(_MAY_VANISH).fill_null(True)
+    empty = TextNormaliser().series(texts.filter(doubtful)).fill_null("") == ""
+    return pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True).scatter(doubtful.arg_true().filter(empty), True)

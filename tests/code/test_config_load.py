@@ -155,3 +155,21 @@ def test_a_key_that_is_no_longer_a_setting_is_named_to_a_user_and_dropped_from_w
     assert validate(raw, Kitchen, "mine.yaml", stored=True).brewing.cups == 2
     with pytest.raises(ConfigError, match=r"unknown key 'brewing\.bin'"):
         validate({"brewing": {"bin": 10}}, Kitchen, "mine.yaml", stored=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("data/my.reviews.csv.gz", "my"),
+        ("리뷰.tsv", "리뷰"),
+        ("folder/", "folder"),
+        ("https://example.com/a/reviews.csv?token=x", "reviews"),
+        ("hf://owner/movies@main", "movies"),
+        ("database://REVIEWS_URL", "REVIEWS_URL"),
+    ],
+)
+def test_a_dataset_has_the_name_of_the_file_it_is_set_to(path: str, name: str) -> None:
+    config = load_config(Path("configs/train.yaml"), TrainConfig, [f"dataset.path={path}"])
+    assert config.dataset.name == name
+    named = load_config(Path("configs/train.yaml"), TrainConfig, [f"dataset.path={path}", "dataset.name=own"])
+    assert named.dataset.name == "own"

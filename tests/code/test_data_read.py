@@ -216,10 +216,14 @@ def test_the_digest_changes_with_bytes_and_config_only(tmp_path: Path) -> None:
             r"no column 'texts' \(dataset.text_column\); it has text, label. Did you mean 'text'",
         ),
         (ROWS, {"rating_column": "stars"}, "no column 'stars'"),
-        (ROWS.replace(",", ";"), {}, "no column 'text' .* has semicolons between its names: save the file with commas"),
-        (ROWS.replace(",", "\t"), {}, "no column 'text' .* set dataset.format=tsv"),
-        (ROWS, {"format": "tsv"}, "no column 'text' .* set dataset.format=csv"),
-        ("text;label\na;positive\nb, c;positive\n", {}, "line 3: 2 fields .* has semicolons between its names"),
+        (
+            ROWS.replace(",", ";"),
+            {},
+            r"semicolons \(';'\) are between the columns, not commas.* --set \"dataset.separator=';'\"",
+        ),
+        (ROWS.replace(",", "\t"), {}, r"tabs \('.*'\) are between the columns, not commas.* --set dataset.format=tsv"),
+        (ROWS, {"format": "tsv"}, r"commas \(','\) are between the columns, not tabs.* --set dataset.format=csv"),
+        ("text;label\na;positive\nb, c;positive\n", {}, "semicolons .* are between the columns"),
         (
             ROWS.encode("cp949"),
             {},
@@ -235,7 +239,7 @@ def test_the_digest_changes_with_bytes_and_config_only(tmp_path: Path) -> None:
         (
             "text,label\na,positive\nb,bad\n",
             {},
-            r"label 'bad' in column 'label' is not one of 'negative', 'positive' \(1 rows, first rows \[2\]",
+            r"label 'bad' in column 'label' is not one of 'negative', 'positive' \(1 row, first rows \[2\]",
         ),
         ("id,text,label\nx7,a,positive\nx9,b,1\n", {}, r"label '1' .* first ids \['x9'\]"),
         (
@@ -271,7 +275,7 @@ def test_a_bad_csv_is_one_clear_error(
     ("name", "content", "cause"),
     [
         ("a.jsonl", '{"text": "a", "label": "positive"}\n{"text": \n', "line 2 is not JSON"),
-        ("a.json", "[1, 2]", "line 1 is no JSON object"),
+        ("a.json", "[1, 2]", "is a JSON array, not one object a line"),
         ("a.jsonl", '{"text": ["a"], "label": "positive"}', "column 'text' holds lists"),
         ("a.parquet", "PAR1 not really", "is not a Parquet file"),
         ("a.csv.gz", "not gzip", "cannot be read"),

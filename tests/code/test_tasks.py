@@ -2,8 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from sentiment.models.manifest import IDENTITY, write_manifest
 from sentiment.predictor import Predictor
 from sentiment.tasks import FIRST, Task, task_of
 from sentiment.text.normalise import TextNormaliser
+from serving.bento import served_code
 from tests.code.evaluation_factories import QUICK, Scripted, make_reviews, predicting
 
 LABELS = ("negative", "positive")
@@ -35,13 +36,17 @@ LEAST = Task(
 
 
 @pytest.fixture
-def least(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A task in which the label with the least probability is the answer."""
-    module = ModuleType("sentiment.tasks.least")
-    module.TASK = LEAST
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(tasks, "names", lambda: [FIRST, "least"])
-    return "least"
+def least(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A task in which the label with the least probability is the answer: one more module among the tasks."""
+    (tmp_path / "least.py").write_text("from tests.code.test_tasks import LEAST as TASK\n", encoding="utf-8")
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
+    yield "least"
+    sys.modules.pop("sentiment.tasks.least", None)
+
+
+def test_whoever_asks_for_a_task_carries_all_of_them() -> None:
+    files = served_code(["linear"]).files
+    assert {f"sentiment.tasks.{name}" for name in tasks.names()} <= files.keys()
 
 
 @pytest.mark.parametrize("name", tasks.names())

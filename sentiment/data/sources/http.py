@@ -27,7 +27,7 @@ class Download(Source):
     def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
         """The rows of the downloaded file."""
         file = download(path, checksum, home() / "downloads")
-        for frame in batches(file, config.format, config.encoding, config.quote_char, rows=rows):
+        for frame in batches(file, config, rows=rows):
             yield Found(str(file), None, frame)
 
     def digest(self, config: DatasetConfig, path: str, checksum: str | None) -> bytes:

@@ -21,7 +21,7 @@ class LocalFiles(Source):
     def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
         """The rows of every file, in the order of the names."""
         for file in local_files(path):
-            for frame in batches(file, config.format, config.encoding, config.quote_char, rows=rows):
+            for frame in batches(file, config, rows=rows):
                 yield Found(str(file), None, frame)
 
     def digest(self, config: DatasetConfig, path: str, checksum: str | None) -> bytes:

@@ -1,0 +1,182 @@
+"""What a file of separated values could be mistaken in: its separator, and quotes that swallow rows.
+
+A quote that is not meant as one opens a text that goes on to the next quote, rows later. When that balances by
+accident, every reader gives fewer rows and no error. So the records are counted here a second time, and a text over
+several lines is looked at: is each of its lines a row of its own?
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from sentiment.data.names import masked
+from sentiment.errors import DataError
+
+# What files put between their fields, most usual first.
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", "@": "at signs"}
+# Lines that are looked at to tell the separator, and records that say what stands in a column.
+SAMPLE_LINES = 50
+SAMPLE_RECORDS = 2000
+# A column with so few values for its rows is one of labels, ratings or names, and tells whether a line is a row.
+FEW = 4
+
+Row = list[str]
+
+
+@contextmanager
+def any_length(plain: Path) -> Iterator[None]:
+    """Within it the csv module reads fields as long as the file."""
+    limit = csv.field_size_limit(max(plain.stat().st_size, 1 << 17))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def header(plain: Path, separator: str, quote_char: str | None) -> Row:
+    """The names in the first line."""
+    with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
+        return next((row for row in reader(file, separator, quote_char) if row), [])
+
+
+def check_separator(path: Path, plain: Path, separator: str, quote_char: str | None) -> None:
+    """Raise DataError when the file has another separator than `separator`, named with what to set."""
+    with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
+        lines = list(islice(file, SAMPLE_LINES))
+        found = fitting_separator(lines, separator, quote_char)
+    if found and found != separator:
+        names = {"\t": "dataset.format=tsv", ",": "dataset.format=csv"}
+        setting = names.get(found) or f"\"dataset.separator='{found}'\""
+        raise DataError(
+            f"{path}: {SEPARATORS[found]} ({found!r}) are between the columns, "
+            f"not {SEPARATORS.get(separator, repr(separator))}.",
+            f"Set it: --set {setting}",
+        )
+
+
+def fitting_separator(lines: Sequence[str], usual: str, quote_char: str | None) -> str | None:
+    """What makes a table of the first lines: `usual` if it does, else another that does; None when none does."""
+    filled = [line for line in lines[:SAMPLE_LINES] if line.strip()]
+    return next((each for each in (usual, *SEPARATORS) if filled and _fits(filled, each, quote_char)), None)
+
+
+def _fits(lines: Sequence[str], separator: str, quote_char: str | None) -> bool:
+    """Whether the lines are a table of at least two columns; the last record may go on behind the sample."""
+    rows = [row for row in reader(lines, separator, quote_char) if row]
+    wide = {len(row) for row in (rows[:-1] if len(rows) > 2 and len(lines) == SAMPLE_LINES else rows)}
+    return len(wide) == 1 and wide.pop() >= 2
+
+
+def count_rows(path: Path, plain: Path, separator: str, quote_char: str | None) -> int:
+    """How many rows are under the header, blank lines among them.
+
+    Raises DataError for a quote that never closes, and for one that makes a text of what looks like rows.
+    """
+    try:
+        with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
+            return _Records(path, file, separator, quote_char).count()
+    except csv.Error as error:
+        raise DataError(f"{path} is not readable as separated values: {error}.", _unquote(path)) from None
+
+
+class _Records:
+    """The records of a file, with the lines of each."""
+
+    def __init__(self, path: Path, file: TextIO, separator: str, quote_char: str | None) -> None:
+        self._path, self._separator, self._quote = path, separator, quote_char
+        self._file = file
+        self._taken: list[str] = []
+        self._line = 0
+        self._columns: list[Counter[str]] = []
+        self._sampled = 0
+
+    def count(self) -> int:
+        """Go through all of them."""
+        rows, header = 0, True
+        suspects: list[tuple[int, list[Row]]] = []
+        row: Row
+        for row in reader(self._lines(), self._separator, self._quote):
+            lines, self._taken = self._taken, []
+            if header:
+                header = not row  # blank lines before it
+                self._columns = [Counter() for _ in row]
+                continue
+            rows += 1
+            if len(lines) == 1:
+                self._learn(row)
+            elif suspect := self._suspect(lines):
+                suspects.append((self._line - len(lines) + 1, suspect))
+        for line, parts in suspects:
+            self._judge(line, parts)
+        return rows
+
+    def _lines(self) -> Iterator[str]:
+        for line in self._file:
+            self._line += 1
+            # The csv module takes a carriage return for the end of a row; the reader of the data does not.
+            end = "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ""
+            kept = line[: len(line) - len(end)].replace("\r", " ") + end
+            self._taken.append(kept)
+            yield kept
+
+    def _learn(self, row: Row) -> None:
+        if self._sampled < SAMPLE_RECORDS and len(row) == len(self._columns):
+            self._sampled += 1
+            for column, value in zip(self._columns, row, strict=True):
+                column[value.strip()] += 1
+
+    def _suspect(self, lines: list[str]) -> list[Row] | None:
+        """The lines of one record as rows without quotes, when each has the header's number of fields."""
+        if "".join(lines).count(str(self._quote)) % 2:
+            line = self._line - len(lines) + 1
+            raise DataError(
+                f"{self._path}, line {line}: a quote opens a text and none closes it.", _unquote(self._path)
+            )
+        rows: list[Row] = [next(reader([line], self._separator, None), []) for line in lines if line.strip()]
+        width = len(self._columns)
+        return rows if width > 1 and all(len(row) == width for row in rows) else None
+
+    def _judge(self, line: int, rows: list[Row]) -> None:
+        """Raise DataError when the columns say that these are rows."""
+        told = [self._tells(known, [row[at].strip() for row in rows]) for at, known in enumerate(self._columns)]
+        if any(told) or (len(self._columns) > 2 and len(rows) > 2):
+            raise DataError(
+                f"{self._path}, line {line}: a quote makes one text of {len(rows)} lines that look like rows "
+                f"(the first begins with {masked(rows[0][0])!r}).",
+                _unquote(self._path),
+            )
+
+    @staticmethod
+    def _tells(known: Counter[str], values: Row) -> bool:
+        """Whether the values are as those of a column of numbers, or of few values."""
+        if known and all(map(_is_number, known)) and all(map(_is_number, values)):
+            return True
+        every = known + Counter(values)
+        few = len(every) <= max(2, every.total() // FEW)
+        return few and all(every[value] > 1 for value in values)
+
+
+def reader(lines: Iterable[str], separator: str, quote_char: str | None) -> Any:
+    """The rows of lines, as the csv module reads them."""
+    if quote_char:
+        return csv.reader(lines, delimiter=separator, quotechar=quote_char)
+    return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _unquote(path: Path) -> str:
+    return (
+        "Add --set dataset.quote_char=null if the file quotes nothing; "
+        f"if it does, write {masked(path.name)} again with every quote in a text doubled."
+    )

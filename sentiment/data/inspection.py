@@ -1,0 +1,291 @@
+"""What a file seems to be, before anything starts: its encoding and separator, and which column plays which role.
+
+Only the beginning is looked at, so it takes milliseconds. What is certain becomes settings; what is not becomes a doubt
+that a person answers.
+"""
+
+import json
+import shlex
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import polars as pl
+
+from sentiment.config.dataset import MISSING, DatasetConfig, Format
+from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, reader
+from sentiment.data.encoding import UTF8, encoding_of
+from sentiment.data.files import check_json_shape, format_of
+from sentiment.data.labels import as_setting, setting, tidy
+from sentiment.data.names import listed, masked
+from sentiment.errors import DataError
+
+HEAD_BYTES = 4 << 20
+HEAD_ROWS = 2000
+MOST_LABELS = 20
+NAMES = {
+    "text": (
+        *(
+            "text",
+            "review",
+            "content",
+            "reviewtext",
+            "review_text",
+            "body",
+            "comment",
+            "sentence",
+            "document",
+            "message",
+        ),
+        *("내용", "리뷰", "리뷰내용", "후기", "댓글", "상품평", "본문", "문장", "텍스트", "의견"),
+    ),
+    "label": ("label", "sentiment", "polarity", "class", "target", "라벨", "레이블", "감성", "감정", "긍부정"),
+    "rating": ("rating", "stars", "star", "score", "overall", "rate", "별점", "평점", "점수", "평가"),
+    "created_at": ("created_at", "date", "time", "timestamp", "at", "reviewed_at", "날짜", "작성일", "등록일", "일시"),
+    "id": ("id", "review_id", "reviewid", "번호"),
+}
+WORDS = {
+    "negative": {"negative", "neg", "bad", "부정", "부정적", "나쁨", "불만"},
+    "neutral": {"neutral", "neu", "중립", "중립적", "보통"},
+    "positive": {"positive", "pos", "good", "긍정", "긍정적", "좋음", "만족"},
+}
+Table = tuple[list[str], list[list[str]]]
+
+
+@dataclass
+class Inspection:
+    """What was found. `settings` are keys of `DatasetConfig` that say it; `shown`, in a few lines, what a person reads.
+
+    `doubts`: what only a person can know. `settings` then hold a guess.
+    """
+
+    path: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+    def overrides(self) -> list[str]:
+        """The settings as --set takes them."""
+        return [setting(key, value) for key, value in self.settings.items()]
+
+    def options(self) -> str:
+        """The settings as they are typed."""
+        return " ".join(as_setting(key, value) for key, value in self.settings.items())
+
+
+def inspect_file(path: Path, given: Mapping[str, Any], *, labelled: bool) -> Inspection:
+    """Look at a local file. `given`: keys of `DatasetConfig` that somebody decided already; they are not guessed.
+
+    `labelled`: whether labels are needed. Raises DataError for a file that cannot be read, has no columns or no header.
+    """
+    found = Inspection(path, {"path": str(path)})
+    names, rows = _table(path, given, found)
+    if not rows:
+        raise DataError(f"{path} has a header ({listed(names)}) but no rows.")
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    _require_header(path, names, rows)
+    _find_text(columns, given, found)
+    for role in ("created_at", "id"):
+        _find_by_name(role, columns, given, found)
+    if labelled:
+        _find_labels(columns, given, found)
+    return found
+
+
+def _table(path: Path, given: Mapping[str, Any], found: Inspection) -> Table:
+    form: Format | None = given.get("format") or format_of(path)
+    if form == "parquet":
+        frame = pl.scan_parquet(path, glob=False).head(HEAD_ROWS).collect()
+        found.shown["file"] = f"{path}: Parquet, {len(frame.columns)} columns"
+        return frame.columns, [["" if cell is None else str(cell) for cell in row] for row in frame.iter_rows()]
+    encoding = given.get("encoding") or encoding_of(path)
+    if encoding is None:
+        raise DataError(f"{path} is no text in an encoding that is known here.", "Name it: --set dataset.encoding=NAME")
+    if encoding != UTF8:
+        found.settings["encoding"] = encoding
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    text = head.decode(encoding, errors="ignore").removeprefix("\ufeff")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
+    if len(head) == HEAD_BYTES:
+        lines = lines[:-1]
+    if form == "jsonl" or (form is None and text.lstrip()[:1] in {"{", "["}):
+        check_json_shape(path, path)
+        if form is None:
+            found.settings["format"] = "jsonl"
+        return _json_table(path, lines, found)
+    return _separated_table(path, lines, form, given, found)
+
+
+def _json_table(path: Path, lines: Sequence[str], found: Inspection) -> Table:
+    objects = []
+    for number, line in enumerate(lines[:HEAD_ROWS], start=1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except ValueError as error:
+            raise DataError(f"{path}, line {number} is not JSON: {error}.", "Write one object a line.") from None
+        if isinstance(row, dict):
+            objects.append(row)
+    names = list(dict.fromkeys(key for row in objects for key in row))
+    found.shown["file"] = f"{path}: JSON lines, {len(names)} columns"
+    return names, [["" if row.get(name) is None else str(row[name]) for name in names] for row in objects]
+
+
+def _separated_table(
+    path: Path, lines: Sequence[str], form: Format | None, given: Mapping[str, Any], found: Inspection
+) -> Table:
+    usual = given.get("separator") or ("\t" if form == "tsv" else ",")
+    quote: str | None = given.get("quote_char", '"')
+    separator = fitting_separator(lines, usual, quote) or fitting_separator(lines, usual, None) or usual
+    if form is None or separator == "\t" != usual:
+        found.settings["format"] = "tsv" if separator == "\t" else "csv"
+    if separator not in {",", "\t"} and "separator" not in given:
+        found.settings["separator"] = separator
+    if quote and "quote_char" not in given and not _quotes(path, lines, separator, quote):
+        quote = None
+        found.settings["quote_char"] = None
+    names, *rows = [row for row in islice(reader(lines, separator, quote), HEAD_ROWS) if row] or [[]]
+    found.shown["file"] = (
+        f"{path}: {found.settings.get('encoding', UTF8)}, {SEPARATORS.get(separator, repr(separator))} between "
+        f"{len(names)} columns{', no quoting' if quote is None else ''}"
+    )
+    return names, [[*row, *[""] * (len(names) - len(row))][: len(names)] for row in rows]
+
+
+def _quotes(path: Path, lines: Sequence[str], separator: str, quote: str) -> bool:
+    """Whether the quotes of the beginning are quoting."""
+    with tempfile.TemporaryDirectory(prefix="inspection-") as folder:
+        head = Path(folder) / "head"
+        head.write_text("".join(lines), encoding=UTF8, newline="")
+        try:
+            count_rows(path, head, separator, quote)
+        except DataError:
+            return False
+    return True
+
+
+def _require_header(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Raise DataError when the first line is a row as the others are."""
+    looks = [_is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in names]
+    words = {word for every in WORDS.values() for word in every}
+    if any(looks) or any(name.strip().casefold() in words for name in names):
+        invented = [f"column_{number}" for number in range(1, len(names) + 1)]
+        longest = max(range(len(names)), key=lambda at: fmean(len(row[at]) for row in rows))
+        invented[longest] = "text"
+        target = path.with_name(f"{path.stem}-named{path.suffix}")
+        raise DataError(
+            f"{path} has no line of column names: the first one looks like a row ({listed(names)}).",
+            f"Write one: (echo {','.join(invented)}; cat {shlex.quote(str(path))}) > {shlex.quote(str(target))}",
+        )
+
+
+def _named(role: str, columns: Mapping[str, Any]) -> str | None:
+    """The column whose name says that it plays a role, the most usual name first."""
+    written = {column.strip().casefold(): column for column in reversed(list(columns))}
+    return next((written[name] for name in NAMES[role] if name in written), None)
+
+
+def _find_by_name(role: str, columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
+    key = f"{role}_column"
+    if key in given:
+        return
+    name = _named(role, columns)
+    if name and name != role:
+        found.settings[key] = name
+    if name and role == "created_at":
+        found.shown["dates"] = masked(name)
+
+
+def _find_text(columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
+    name = given.get("text_column") or _named("text", columns)
+    if name is None:
+        lengths = {each: fmean(map(len, values)) for each, values in columns.items() if not _numbers(values)}
+        ranked = sorted(lengths, key=lengths.__getitem__, reverse=True)
+        if not ranked:
+            raise DataError(f"{found.path} has no column of texts; it has {listed(columns)}.")
+        name = ranked[0]
+        if len(ranked) > 1 and lengths[ranked[1]] > lengths[name] / 2:
+            found.doubts.append(f"is {masked(name)!r} the column of texts, or {masked(ranked[1])!r}?")
+    if name not in columns:
+        raise DataError(f"{found.path} has no column {masked(name)!r}; it has {listed(columns)}.")
+    if name != "text":
+        found.settings["text_column"] = name
+    example = next((value for value in columns[name] if value.strip()), "")
+    found.shown["text"] = f"{masked(name)}, for example {masked(example)!r}"
+
+
+def _find_labels(columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
+    nothing = {value.casefold() for value in MISSING} | {""}
+    label = given.get("label_column", _named("label", columns))
+    rating = given.get("rating_column", _named("rating", columns))
+    if label and label in columns:
+        if label != "label":
+            found.settings["label_column"] = label
+        values = Counter(value.strip() for value in columns[label] if value.strip().casefold() not in nothing)
+        _mean_labels(label, values, given, found)
+    elif rating and rating in columns:
+        if rating != "rating":
+            found.settings["rating_column"] = rating
+        _mean_ratings(
+            rating, [value for value in columns[rating] if value.strip().casefold() not in nothing], given, found
+        )
+    else:
+        found.doubts.append(f"which column has the labels or the ratings? There are {listed(columns)}.")
+
+
+def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], found: Inspection) -> None:
+    counts = ", ".join(f"{masked(value)} {rows:,}" for value, rows in values.most_common(MOST_LABELS))
+    found.shown["labels"] = f"{masked(name)}: {counts}"
+    if "labels" in given or "label_values" in given:
+        return
+    meant = {value: label for value in values for label, words in WORDS.items() if value.casefold() in words}
+    if len(values) > MOST_LABELS:
+        found.doubts.append(f"{masked(name)!r} has {len(values):,} different values: is it the column of labels?")
+    elif values and meant.keys() == values.keys() and len(set(meant.values())) > 1:
+        labels = [label for label in WORDS if label in meant.values()]
+        if labels != DatasetConfig.model_fields["labels"].default:
+            found.settings["labels"] = labels
+        mapping = {value: label for value, label in meant.items() if value.casefold() != label}
+        if mapping:
+            found.settings["label_values"] = mapping
+    else:
+        found.settings["labels"] = sorted(values)
+        found.doubts.append(
+            f"what do the values of {masked(name)!r} mean? Without an answer they are labels of that name."
+        )
+
+
+def _mean_ratings(name: str, values: Sequence[str], given: Mapping[str, Any], found: Inspection) -> None:
+    numbers = [float(value) for value in values if _is_number(value)]
+    if not numbers:
+        found.doubts.append(
+            f"the ratings in {masked(name)!r} are no numbers ({listed(dict.fromkeys(values[:3]))}): what do they mean?"
+        )
+        return
+    low, high = min(numbers), max(numbers)
+    found.shown["labels"] = f"{masked(name)}: ratings from {low:g} to {high:g}"
+    if high > 5 and "rating_ranges" not in given:
+        scale = 10 if high <= 10 else 100 if high <= 100 else high
+        ranges = {"negative": [low, 0.4 * scale], "positive": [0.8 * scale, scale]}
+        found.settings["rating_ranges"] = {label: [tidy(end) for end in ends] for label, ends in ranges.items()}
+        found.doubts.append(
+            f"do ratings up to {ranges['negative'][1]:g} mean negative, from {0.8 * scale:g} on positive?"
+        )
+
+
+def _numbers(values: Sequence[str]) -> bool:
+    written = [value for value in values if value.strip()]
+    return bool(written) and all(map(_is_number, written))
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
