@@ -73,8 +73,8 @@ class HourCount:
 class Summary:
     """Counts since `since`. `complete` is False when the database could not be asked; the rest is then empty.
 
-    The predictions of smoke tests and try-outs are left out. `model_versions` and `roles` count all others; the rest leaves out the
-    shadow's too, which no caller has seen.
+    The predictions of smoke tests and try-outs are left out. `model_versions` and `roles` count all others; the rest
+    leaves out the shadow's too, which no caller has seen.
     Of the predictions with feedback, `confirmed` were called right and `corrected` wrong; the latest answer counts.
     """
 
