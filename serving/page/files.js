@@ -19,6 +19,7 @@ async function readTable(bytes) {
   if (bytes.length > MOST_BYTES) throw new FileProblem("tooLarge");
   if (startsWith(bytes, [0x50, 0x4b, 3, 4])) return { format: "xlsx", encoding: "", delimiter: "", keyed: false, ...(await readXlsx(bytes)) };
   const { text, encoding, unreadable } = decode(bytes);
+  if (/^\s*(<!doctype|<html|<\?xml|<table|\{\\rtf)/i.test(text)) throw new FileProblem("markup"); // many a ".xls" is HTML
   const table = { encoding, delimiter: "", keyed: true, ...(readJson(text) ?? readDelimited(text)) };
   table.records = table.records.slice(0, table.records.findLastIndex((record) => !record.every(isEmpty)) + 1);
   if (unreadable) table.notes = [["unreadable", unreadable], ...(table.notes ?? [])];
@@ -99,8 +100,7 @@ function readJson(text) {
   const whole = parsedJson(text);
   if (Array.isArray(whole)) return tableOf(whole, "JSON");
   if (whole && typeof whole === "object") {
-    const list = Object.values(whole).find((value) => Array.isArray(value) && value.length);
-    return tableOf(list ?? [whole], list ? "JSON" : "JSON Lines");
+    return tableOf(rowsOfObject(whole), "JSON");
   }
   const lines = text.split("\n").filter((line) => line.trim());
   if (!/^\s*[{[]/.test(lines[0] ?? "") || parsedJson(lines[0]) === undefined) return null;
@@ -108,6 +108,15 @@ function readJson(text) {
   const broken = values.indexOf(undefined);
   if (broken >= 0) throw new FileProblem("brokenJson", broken + 1);
   return tableOf(values, "JSON Lines");
+}
+
+// An object of columns, {"text": ["a", "b"]} or {"text": {"0": "a", "1": "b"}}; one around a list of rows; or one row.
+function rowsOfObject(whole) {
+  const values = Object.values(whole);
+  const keys = Object.keys(values[0] ?? {}).join();
+  const columns = keys && values.every((value) => value && typeof value === "object" && Object.keys(value).join() === keys && Object.values(value).every((each) => typeof each !== "object" || each === null));
+  if (columns) return Object.keys(values[0]).map((row) => Object.fromEntries(Object.keys(whole).map((name) => [name, whole[name][row]])));
+  return values.find((value) => Array.isArray(value) && value.length) ?? [whole];
 }
 
 function parsedJson(text) {
@@ -266,7 +275,7 @@ function guessColumn(records, header, width) {
   const columns = Array.from({ length: width }, (_, column) => {
     const cells = rows.map((record) => record[column] ?? "").filter((cell) => !isEmpty(cell));
     const prose = cells.filter((cell) => !isMechanical(cell)).length >= 0.5 * cells.length;
-    const weight = meanLength(cells) * (new Set(cells).size / (cells.length || 1));
+    const weight = meanLength(cells) * (new Set(cells).size / (rows.length || 1)); // long, varied, and there
     return { column, name: header ? plainName(records[0][column] ?? "") : "", weight: prose ? weight : 0 };
   });
   const filled = columns.filter((each) => each.weight > 0);

@@ -93,6 +93,8 @@ function drawUpload() {
   $("said").className = upload.phase === "refused" || upload.problem ? "error" : "soft";
   $("said").textContent = `${upload.name}: ${saidOf(upload)}`;
   $("sheet").replaceChildren(...draw(upload));
+  const picked = document.querySelector("#preview th.picked");
+  if (picked) picked.closest(".scroll").scrollLeft = picked.offsetLeft - 100; // on a phone it may be far to the right
   if (focused) ($(focused) ?? $("stop") ?? $("download") ?? $("classify"))?.focus();
 }
 

@@ -26,7 +26,9 @@ async function readXlsx(bytes) {
 const all = (node, name) => [...(node?.getElementsByTagNameNS("*", name) ?? [])];
 
 function xmlOf(bytes) {
-  const document = new DOMParser().parseFromString(new TextDecoder().decode(bytes), "application/xml");
+  const text = new TextDecoder().decode(bytes);
+  if (text.includes("<!DOCTYPE")) throw new FileProblem("brokenExcel"); // no spreadsheet writes one; it could define entities without end
+  const document = new DOMParser().parseFromString(text, "application/xml");
   if (all(document, "parsererror").length) throw new FileProblem("brokenExcel");
   return document;
 }

@@ -192,7 +192,7 @@ def test_without_a_header_the_longest_text_is_taken(page: Page):
         ("comments,review\n12,Loved it\n7,Hated it\n", ["comments", "review"], "review", 2),
         ("Good film, but long\nBad film, and long\n", ["열 1"], "열 1", 2),
     ],
-)  # fmt: skip
+)
 def test_delimiter_header_and_column_are_guessed(page: Page, content: str, names: list[str], column: str, rows: int):
     drop(page, content.encode())
 
@@ -228,6 +228,11 @@ def test_a_quoted_cell_may_have_lines_and_delimiters(page: Page):
     [
         ('{"text": "fine", "stars": 5}\n{"stars": 1, "text": "bad", "tags": ["a"]}\n', "JSON Lines"),
         ('[\n {"text": "fine", "stars": 5},\n {"text": "bad", "stars": 1, "tags": ["a"]}\n]', "JSON"),
+        ('{"text": ["fine", "bad"], "stars": [5, 1], "tags": ["", "[\\"a\\"]"]}', "JSON"),
+        (
+            '{"text": {"0": "fine", "1": "bad"}, "stars": {"0": 5, "1": 1}, "tags": {"0": null, "1": "[\\"a\\"]"}}',
+            "JSON",
+        ),
         ('{"reviews": [{"text": "fine", "stars": 5}, {"text": "bad", "stars": 1, "tags": ["a"]}]}', "JSON"),
     ],
 )
@@ -267,6 +272,7 @@ def test_a_workbook_is_read(page: Page, compression: int):
         (bytes(range(256)) * 20, "텍스트 파일이 아닙니다"),
         (b"text\ngood\0film\n", "텍스트 파일이 아닙니다"),
         (b"PK\3\4 no archive", "손상되어"),
+        (b"<html><table><tr><td>text</td></tr></table></html>", "HTML"),
         (b"", "분석할 리뷰가 없습니다"),
         (b'{"text": "a"}\n{"text": \n', "2번째 줄"),
     ],
