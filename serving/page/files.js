@@ -17,14 +17,22 @@ class FileProblem extends Error {
 // { format, encoding, delimiter, records, keyed, notes }: `keyed` records begin with their keys, whatever a person says.
 async function readTable(bytes) {
   if (bytes.length > MOST_BYTES) throw new FileProblem("tooLarge");
-  if (startsWith(bytes, [0x50, 0x4b, 3, 4])) return { format: "xlsx", encoding: "", delimiter: "", keyed: false, ...(await readXlsx(bytes)) };
+  if (startsWith(bytes, [0x50, 0x4b, 3, 4])) return withoutTitle({ format: "xlsx", encoding: "", delimiter: "", keyed: false, ...(await readXlsx(bytes)) });
   const { text, encoding, unreadable } = decode(bytes);
   if (/^\s*(<!doctype|<html|<\?xml|<table|\{\\rtf)/i.test(text)) throw new FileProblem("markup"); // many a ".xls" is HTML
   const table = { encoding, delimiter: "", keyed: true, ...(readJson(text) ?? readDelimited(text)) };
   table.records = table.records.slice(0, table.records.findLastIndex((record) => !record.every(isEmpty)) + 1);
   if (unreadable) table.notes = [["unreadable", unreadable], ...(table.notes ?? [])];
   if (!table.records.length) throw new FileProblem("noRows");
-  return { notes: [], ...table };
+  return withoutTitle({ notes: [], ...table });
+}
+
+// Reports begin with a title or two above the row that names the columns.
+function withoutTitle(table) {
+  const filled = (record) => record.filter((cell) => !isEmpty(cell)).length;
+  const titles = table.records.slice(0, 10).findIndex((record) => filled(record) > 1 && namesColumns(record));
+  if (table.keyed || titles < 1 || table.records.slice(0, titles).some((record) => filled(record) > 1)) return table;
+  return { ...table, records: table.records.slice(titles), notes: [...table.notes, ["titles", titles]] };
 }
 
 // ---- Bytes to text

@@ -188,6 +188,7 @@ def test_without_a_header_the_longest_text_is_taken(page: Page):
         ("sep=;\n후기;점수\n좋아요;5\n", ["후기", "점수"], "후기", 1),
         ("번호|상품평|작성일\n1|좋아요, 정말|2024.01.02\n", ["번호", "상품평", "작성일"], "상품평", 1),
         ("id,text\n1,good, really good\n2,bad\n3,fine, I guess\n", ["id", "text"], "text", 3),
+        ("리뷰 목록,,\n2024년 1월,,\n번호,내용,별점\n1,좋아요,5\n2,별로,1\n", ["번호", "내용", "별점"], "내용", 2),
         ("Titel,Meinung\nToll,Das ist ein wirklich guter Film\n", ["Titel", "Meinung"], "Meinung", 1),
         ("comments,review\n12,Loved it\n7,Hated it\n", ["comments", "review"], "review", 2),
         ("Good film, but long\nBad film, and long\n", ["열 1"], "열 1", 2),
