@@ -2,7 +2,7 @@
 
 python benchmarks/resume.py
 
-Both runs are `python run.py --pipeline train` in processes of their own, on the bundled sample, with a ZenML and a
+Both runs are `python run.py train` in processes of their own, on the bundled sample, with a ZenML and a
 project home of their own. The first is ended by SIGKILL as soon as a sealed checkpoint of the given step exists.
 """
 

@@ -158,6 +158,11 @@ def python() -> str:
     return str(executable.relative_to(Path.cwd()) if executable.is_relative_to(Path.cwd()) else executable)
 
 
+def tool(name: str) -> str:
+    """How to call a program that is installed beside this Python, as the beginning of a command to paste."""
+    return str(Path(python()).parent / name)
+
+
 def run_py(stack: str) -> str:
     """How to call run.py on `stack`, as a command to paste."""
     return f"{python()} run.py" if stack == DEFAULT_STACK else f"{python()} run.py --stack {stack}"
@@ -165,4 +170,4 @@ def run_py(stack: str) -> str:
 
 def dashboard(url: str | None) -> str:
     """Where a run is seen in ZenML's dashboard: its URL, or without a server the command that opens one here."""
-    return url or f"{Path(python()).parent / 'zenml'} login --local"
+    return url or f"{tool('zenml')} login --local"

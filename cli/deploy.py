@@ -2,13 +2,12 @@
 
 import os
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
-from cli.console import Options, out, pipeline_options, print_header, print_step, python, run_log, run_py
+from cli.console import Options, out, pipeline_options, print_header, print_step, run_log, run_py, tool
 from sentiment.config.load import load_config
 from sentiment.home import current_user
 
@@ -47,11 +46,12 @@ def _print(result: "DeployResult", stack_name: str) -> None:
         out.print(f"  curl{key} -F {shlex.quote(f'text={text}')} {escape(deployment.url)}/predict", markup=False)
     out.print(f"  {escape(deployment.url)}/  [dim]the page;[/] {escape(deployment.url)}/docs  [dim]the API[/]")
     run = run_py(stack_name)
-    zenml = f"PYTHONPATH=. {Path(python()).parent / 'zenml'}"
+    zenml = f"PYTHONPATH=. {tool('zenml')}"
     out.print("\n[bold]Next[/]")
     out.print(
         f"  {run} models list  [dim]the versions; one beside this: --set traffic.mode=shadow --set traffic.version=N[/]"
     )
     out.print(f"  {run} deploy --rollback  [dim]go back to the version before[/]")
-    out.print(f"  {zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}")
+    stop = f"{zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}"
+    out.print(f"  {stop}  [dim]stop it[/]")
     out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")

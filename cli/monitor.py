@@ -1,12 +1,13 @@
 """python run.py monitor"""
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import Options, dashboard, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.console import Options, dashboard, out, pipeline_options, print_header, print_step, run_log, run_py, tool
 from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sentiment.retraining.decision import RetrainDecision
 
 TOP_EFFECTS = 8
+WORDS = {"None": "none", "False": "no", "True": "yes"}
 NOTE = "It alerts and decides; to retrain by itself: run.py watch, or deploy/kubernetes with --act"
 COLOURS = {"drift": "red", "drop": "red", "no_drift": "green", "ok": "green", "not_enough_data": "yellow"}
 
@@ -54,7 +56,8 @@ def _print(result: "MonitorResult", run: str) -> None:
     out.print(f"\n[bold]Decision: {escape(decision.summary)}[/]")
     if decision.trigger:
         figures = {name: value for name, value in decision.evidence.items() if name not in {"drift", "quality"}}
-        out.print(f"  [dim]{escape('; '.join(f'{name} {value}' for name, value in figures.items()))}[/]")
+        said = "; ".join(f"{name} {WORDS.get(str(value), value)}" for name, value in figures.items())
+        out.print(f"  [dim]{escape(said)}[/]")
     out.print("\n[bold]Next[/]")
     for command, what in _next_commands(result, run).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
@@ -62,7 +65,9 @@ def _print(result: "MonitorResult", run: str) -> None:
     for what, page in result.pages.items():
         out.print(f"  {escape(page)}  [dim]{what}[/]")
     if result.evidently.is_dir():
-        out.print(f"  evidently ui --workspace {escape(str(result.evidently))}  [dim]drift over the last runs[/]")
+        # Without DO_NOT_TRACK Evidently's server reports its use to its makers.
+        command = f"DO_NOT_TRACK=1 {tool('evidently')} ui --workspace {shlex.quote(str(result.evidently))}"
+        out.print(f"  {escape(command)}  [dim]drift over the last runs[/]")
     out.print(f"  {escape(dashboard(result.dashboard_url))}  [dim]the dashboard; this run is {result.run_id}[/]")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 

@@ -1,7 +1,6 @@
 """python run.py train"""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +16,9 @@ from cli.console import (
     pipeline_options,
     print_header,
     print_step,
-    python,
     run_log,
     run_py,
+    tool,
 )
 from sentiment.config.load import load_config
 from sentiment.errors import GateError
@@ -95,9 +94,8 @@ def _next_commands(result: "TrainResult", run: str) -> list[str]:
 def _links(result: "TrainResult") -> dict[str, str]:
     from sentiment.registry.tracking import is_server
 
-    folder = Path(python()).parent
     uri = result.tracking_uri or ""
-    mlflow = uri if is_server(uri) else f"{folder / 'mlflow'} ui --host 127.0.0.1 --backend-store-uri {uri}"
+    mlflow = uri if is_server(uri) else f"{tool('mlflow')} ui --host 127.0.0.1 --backend-store-uri {uri}"
     return {
         result.report_uri: "the evaluation",
         dashboard(result.dashboard_url): f"the dashboard; this run is {result.run_id}",

@@ -101,5 +101,5 @@ def _load_verified(folder: Path, digest: str) -> TextClassifier:
 def _no_champion(model_name: str, uri: str) -> SentimentError:
     return SentimentError(
         f"{model_name} has no champion in {without_credentials(uri)} yet.",
-        "Train and promote one: python run.py --pipeline train.",
+        "Train and promote one: python run.py train.",
     )

@@ -52,12 +52,12 @@ TITLES: Final[dict[AlertKind, str]] = {
     "new_champion": "there is a new champion",
 }
 WHAT_TO_DO: Final[dict[AlertKind, str]] = {
-    "drift": "Read the drift report of the run, then train on newer reviews: python run.py --pipeline retrain",
-    "quality_drop": "Train on the new labels: python run.py --pipeline retrain; or go back to the champion before: "
-    "python run.py --pipeline deploy --rollback",
+    "drift": "Read the drift report of the run, then train on newer reviews: python run.py retrain",
+    "quality_drop": "Train on the new labels: python run.py retrain; or go back to the champion before: "
+    "python run.py deploy --rollback",
     "gate_refused": "The champion stays. Compare the two: python run.py models list; more labels help most",
     "failed_run": "Mend the cause (docs/operations/when-it-fails.md) and run the same command again",
-    "new_champion": "Nothing, if that was meant; to go back: python run.py --pipeline deploy --rollback",
+    "new_champion": "Nothing, if that was meant; to go back: python run.py deploy --rollback",
 }
 
 logger = logging.getLogger(__name__)

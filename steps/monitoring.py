@@ -68,14 +68,14 @@ def fetch_reference(
     models = registry(model_name)
     champion = models.champion()
     if champion is None:
-        raise SentimentError(f"{model_name} has no champion to monitor.", "Train one: python run.py --pipeline train.")
+        raise SentimentError(f"{model_name} has no champion to monitor.", "Train one: python run.py train.")
     version = str(champion.version)
     try:
         stored = models.report(champion.version, REFERENCE_FILE)
     except ConfigError as error:
         raise SentimentError(
             f"Version {version} of {model_name} was registered without a reference to compare with.",
-            "Train it again, which adds one: python run.py --pipeline train.",
+            "Train it again, which adds one: python run.py train.",
         ) from error
     reference = Reference.read(stored, f"The reference of {model_name} version {version}")
     log_metadata({SUMMARY: f"{model_name} version {version}: {reference.summary.rstrip('.')}"})
@@ -124,5 +124,6 @@ def tell(model_name: str, version: str, drift: DriftReport, quality: QualityRepo
         outcomes.append(send_alert("drift", drift.summary, model_name=model_name, model_version=version))
     if quality.status == "drop":
         outcomes.append(send_alert("quality_drop", quality.summary, model_name=model_name, model_version=version))
-    said = ", ".join(outcome.replace("_", " ") for outcome in outcomes)
-    log_metadata({SUMMARY: f"{len(outcomes)} alerts: {said}" if outcomes else "nothing to alert"})
+    said = ", ".join("no alerter in the stack" if each == "no_alerter" else each for each in outcomes)
+    count = "1 alert" if len(outcomes) == 1 else f"{len(outcomes)} alerts"
+    log_metadata({SUMMARY: f"{count}: {said}" if outcomes else "nothing to alert"})

@@ -4,6 +4,7 @@ Trains on the bundled sample and deploys, as README says, in a ZenML and a home 
 Chromium looks at what came out: `make browser` installs it.
 """
 
+import argparse
 import os
 import shutil
 import socket
@@ -23,6 +24,7 @@ REVIEW = "처음엔 지루했는데 끝까지 보니 최고예요 ㅋㅋㅋ"  # 
 
 def main() -> None:
     """Train, deploy, look, and end the server."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         sys.exit("Chromium is not installed: make browser")

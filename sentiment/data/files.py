@@ -13,7 +13,7 @@ import polars as pl
 
 from sentiment.config.dataset import Format
 from sentiment.data.encoding import BLOCK, as_utf8, blocks
-from sentiment.data.names import listed
+from sentiment.data.names import listed, other_separator
 from sentiment.errors import DataError
 from sentiment.text.pii import mask
 
@@ -138,7 +138,8 @@ def _check_rows(path: Path, plain: Path, separator: str, quote_char: str | None)
                 if row and len(row) != len(header):
                     raise DataError(
                         f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(header)}.",
-                        "Quote texts that hold the separator, or set dataset.format and dataset.quote_char.",
+                        other_separator(header)
+                        or "Quote texts that hold the separator, or set dataset.format and dataset.quote_char.",
                     )
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: {error}.", "Check the quoting of the file.") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.names import listed, masked
+from sentiment.data.names import listed, masked, other_separator
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.sources import check, source_of
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, raw_chunks
@@ -178,7 +178,7 @@ def _columns(raw: pl.DataFrame, config: DatasetConfig, place: str) -> dict[str, 
         elif named:
             raise DataError(
                 f"{place} has no column {named!r} (dataset.{role}_column); it has {listed(raw.columns)}.",
-                nearest(named, map(masked, raw.columns), listed),
+                other_separator(raw.columns) or nearest(named, map(masked, raw.columns), listed),
             )
     return columns
 

@@ -105,7 +105,7 @@ def version_to_serve(models: Registry, role: Literal["champion", "candidate"], v
         if champion is None:
             raise SentimentError(
                 f"{models.model_name} has no champion to deploy.",
-                "Train one: python run.py --pipeline train; see models list.",
+                "Train one: python run.py train; see models list.",
             )
         return champion
     found = models.get(version) if version else models.candidate()

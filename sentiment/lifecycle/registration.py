@@ -174,7 +174,7 @@ def _card_context(
         normaliser_version=normaliser_version,
         evaluation=evaluation,
         decision=decision,
-        command="python run.py --pipeline train --config config.yaml  # in reports/, beside this card",
+        command="python run.py train --config config.yaml  # in reports/, beside this card",
         seed=config.seed,
         git_commit=git_commit(),
         versions={library: version(library) for library in LIBRARIES},

@@ -62,7 +62,7 @@ class Registry:
             f"{self.model_name} has no version {version}.",
             f"Existing versions: {names}."
             if names
-            else "No version is registered yet: run python run.py --pipeline train.",
+            else "No version is registered yet. Train one: python run.py train.",
         )
 
     @stack_errors

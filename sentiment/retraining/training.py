@@ -23,12 +23,12 @@ def training_config(config: RetrainConfig, registry: Registry) -> TrainConfig:
         return config.train
     name, champion = registry.model_name, registry.champion()
     if champion is None:
-        raise SentimentError(f"{name} has no champion to retrain.", "Train one: python run.py --pipeline train.")
+        raise SentimentError(f"{name} has no champion to retrain.", "Train one: python run.py train.")
     own = _config_of(registry, champion.version)
     if own is None:
         raise SentimentError(
             f"The config that {name} version {champion.version} was trained with is not stored, or not readable today.",
-            "Train it again: python run.py --pipeline train; or name train: in the retrain config.",
+            "Train it again: python run.py train; or name train: in the retrain config.",
         )
     if not config.train_changes:
         return own

@@ -216,6 +216,10 @@ def test_the_digest_changes_with_bytes_and_config_only(tmp_path: Path) -> None:
             r"no column 'texts' \(dataset.text_column\); it has text, label. Did you mean 'text'",
         ),
         (ROWS, {"rating_column": "stars"}, "no column 'stars'"),
+        (ROWS.replace(",", ";"), {}, "no column 'text' .* has semicolons between its names: save the file with commas"),
+        (ROWS.replace(",", "\t"), {}, "no column 'text' .* set dataset.format=tsv"),
+        (ROWS, {"format": "tsv"}, "no column 'text' .* set dataset.format=csv"),
+        ("text;label\na;positive\nb, c;positive\n", {}, "line 3: 2 fields .* has semicolons between its names"),
         (
             ROWS.encode("cp949"),
             {},

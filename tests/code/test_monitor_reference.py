@@ -33,4 +33,4 @@ def test_it_is_one_sentence_with_a_way_out(monkeypatch: pytest.MonkeyPatch, cham
     with pytest.raises(SentimentError) as failure:
         module.fetch_reference.entrypoint("movies")
     assert failure.value.cause == cause
-    assert "--pipeline train" in failure.value.fix
+    assert "run.py train" in failure.value.fix

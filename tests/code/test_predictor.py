@@ -63,7 +63,7 @@ def test_what_is_no_sequence_of_texts_is_refused(tmp_path: Path, texts: str) -> 
 def test_without_a_registry_the_error_says_how_to_get_one() -> None:
     with pytest.raises(SentimentError, match="no champion") as error:
         Predictor.champion()
-    assert "--pipeline train" in error.value.fix
+    assert "run.py train" in error.value.fix
     assert not home().exists()
 
 

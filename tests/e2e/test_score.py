@@ -36,7 +36,7 @@ def test_without_a_champion_it_says_what_to_do(run: Run) -> None:
     result = run("--pipeline", "score", "--set", "model_name=nobody")
     assert result.returncode == 1, result.stdout + result.stderr
     assert "nobody has no champion" in result.stderr
-    assert "--pipeline train" in result.stderr
+    assert "run.py train" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
 
 

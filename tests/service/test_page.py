@@ -57,6 +57,7 @@ def test_the_language_follows_the_browser_and_the_button(browser, server):
     expect(page.locator("#model")).to_contain_text("0.810")
     page.goto(f"{server.url}/docs")
     expect(page.locator("#operations")).to_contain_text("POST /predict_batch")
+    expect(page.locator("p code")).to_have_text("{error: {code, message}}")
     context.close()
 
 
