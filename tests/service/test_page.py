@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
 
 GOOD = "다시 보고 싶은 영화예요. 정말 재밌어요!"
 HOSTILE = '<img src=x onerror="document.title=1">'

@@ -12,6 +12,8 @@ from playwright.sync_api import Page, expect
 from sentiment.store.records import TRYOUT_CALLER
 from tests.service.test_api import logged
 
+pytestmark = pytest.mark.browser
+
 GOOD, BAD = "정말 재밌어요 최고", "너무 지루하고 최악"
 
 
