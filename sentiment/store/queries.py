@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sentiment.store.records import SMOKE_TEST_CALLER
+from sentiment.store.records import SMOKE_TEST_CALLER, TRYOUT_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 
 Origin = Literal["endpoint", "batch"]
@@ -38,12 +38,12 @@ PARTS: Final[dict[Step, tuple[str, ...]]] = {
 
 
 def asked(table: Table, model_name: str) -> list[ColumnElement[bool]]:
-    """The rows of one model, without those of the smoke test, which no customer wrote."""
+    """The rows of one model, without those of smoke tests and try-outs, which are no customer's."""
     ours = table.c.model_name == model_name
     if table is scores:
         return [ours]
     caller = table.c.caller
-    return [ours, or_(caller.is_(None), caller != SMOKE_TEST_CALLER)]
+    return [ours, or_(caller.is_(None), caller.not_in((SMOKE_TEST_CALLER, TRYOUT_CALLER)))]
 
 
 def counted(table: Table, model_name: str) -> list[ColumnElement[bool]]:

@@ -20,6 +20,9 @@ def caller_digest(key: str) -> str:
 # The smoke test of a deployment asks with this key, so that its texts can be told from those of people.
 SMOKE_TEST_KEY: Final = "smoke-test"
 SMOKE_TEST_CALLER: Final = caller_digest(SMOKE_TEST_KEY)
+# Whoever only tries something asks with this one, as the page does for the rows of a file.
+TRYOUT_KEY: Final = "try-out"
+TRYOUT_CALLER: Final = caller_digest(TRYOUT_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ class HourCount:
 class Summary:
     """Counts since `since`. `complete` is False when the database could not be asked; the rest is then empty.
 
-    The smoke test's predictions are left out. `model_versions` and `roles` count all others; the rest leaves out the
-    shadow's too, which no caller has seen.
+    The predictions of smoke tests and try-outs are left out. `model_versions` and `roles` count all others; the rest
+    leaves out the shadow's too, which no caller has seen.
     Of the predictions with feedback, `confirmed` were called right and `corrected` wrong; the latest answer counts.
     """
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from sentiment.config.load import load_config
 from sentiment.config.train import TrainConfig
@@ -142,6 +143,31 @@ def chromium() -> str:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert found, "The browser tests need Chromium on the PATH: apt-get install -y chromium fonts-noto-cjk"
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator:
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox cannot be set up by root, which is who runs tests in a container.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server) -> Iterator[Page]:
+    """A page in Korean that must log no error and ask no other origin."""
+    context = browser.new_context(locale="ko-KR", accept_downloads=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    allowed = (server.url, "data:", "blob:")
+    page.on("request", lambda asked: None if asked.url.startswith(allowed) else problems.append(asked.url))
+    page.goto(server.url)
+    yield page
+    assert problems == []
+    context.close()
 
 
 def _wait_until_ready(server: RunningServer, process: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,7 @@ from sentiment.stats.bootstrap import Metric
 from sentiment.store.database import make_engine
 from sentiment.store.journal import Entry, Journal
 from sentiment.store.migrations import upgrade
-from sentiment.store.records import SMOKE_TEST_CALLER
+from sentiment.store.records import SMOKE_TEST_CALLER, TRYOUT_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 
 DAYS = 14
@@ -65,6 +65,7 @@ def _traffic(midnight: datetime, day: int) -> list[dict[str, Any]]:
         rows.append(row)
     rows.append({**rows[0], "id": f"{day}-shadow", "role": "shadow", "model_version": "8"})
     rows.append({**rows[0], "id": f"{day}-smoke", "caller": SMOKE_TEST_CALLER, "model_version": "9"})
+    rows.append({**rows[0], "id": f"{day}-try-out", "caller": TRYOUT_CALLER, "model_version": "9"})
     return rows
 
 

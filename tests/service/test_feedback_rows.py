@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert
 from sentiment.store.database import make_engine
 from sentiment.store.feedback import SCHEMA, read_feedback
 from sentiment.store.migrations import upgrade
-from sentiment.store.records import SMOKE_TEST_CALLER
+from sentiment.store.records import SMOKE_TEST_CALLER, TRYOUT_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 from tests.service.postgres_server import PostgresServer
 
@@ -97,10 +97,11 @@ def test_the_newest_labels_come_oldest_first(url: str, engine: Engine) -> None:
     assert read_feedback(url, "sentiment", max_rows=3)["id"].to_list() == ["f2", "f3", "f4"]
 
 
-def test_the_smoke_test_is_left_out(url: str, engine: Engine) -> None:
+@pytest.mark.parametrize("caller", [SMOKE_TEST_CALLER, TRYOUT_CALLER])
+def test_smoke_tests_and_tryouts_are_left_out(url: str, engine: Engine, caller: str) -> None:
     fill(
         engine,
-        predictions=[predicted("p1", caller=SMOKE_TEST_CALLER), predicted("p2", caller="c"), predicted("p3")],
+        predictions=[predicted("p1", caller=caller), predicted("p2", caller="c"), predicted("p3")],
         feedback=[answered(f"f{number}", f"p{number}", number) for number in (1, 2, 3)],
     )
     assert read_feedback(url, "sentiment", max_rows=10)["id"].to_list() == ["f2", "f3"]

@@ -1,38 +1,14 @@
 """The page in a real browser: what a person sees and does."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
 
 GOOD = "다시 보고 싶은 영화예요. 정말 재밌어요!"
 HOSTILE = '<img src=x onerror="document.title=1">'
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator:
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox cannot be set up by root, which is who runs tests in a container.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, server) -> Iterator[Page]:
-    """A page in Korean that must log no error and ask no other origin."""
-    context = browser.new_context(locale="ko-KR", accept_downloads=True)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    allowed = (server.url, "data:", "blob:")
-    page.on("request", lambda asked: None if asked.url.startswith(allowed) else problems.append(asked.url))
-    page.goto(server.url)
-    yield page
-    assert problems == []
-    context.close()
 
 
 def test_a_review_is_read_explained_and_judged(page: Page):
@@ -72,23 +48,6 @@ def test_an_error_is_shown_and_goes_away(browser, server):
     page.close()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "euc-kr"])
-def test_a_csv_is_read_in_chunks_and_comes_back(page: Page, encoding: str):
-    lines = ["id,text", *(f'{number},"정말 재밌어요, ""최고"" {number}"' for number in range(150)), "150,=1+1", "151,"]
-    file = {"name": "reviews.csv", "mimeType": "text/csv", "buffer": "\r\n".join(lines).encode(encoding)}
-
-    page.locator("#file").set_input_files(file)  # type: ignore[arg-type]
-    expect(page.locator("#csv")).to_contain_text("151건을 분석했습니다. 1건은 비었거나 너무 길어 제외했습니다.")
-    with page.expect_download() as download:
-        page.get_by_role("link", name="결과 다운로드").click()
-
-    rows = download.value.path().read_bytes().decode("utf-8-sig").split("\r\n")
-    assert rows[0] == '"text","prediction","confidence","prediction_id","model_version"'
-    assert len(rows) == 152
-    assert rows[1].startswith('"정말 재밌어요, ""최고"" 0","positive"')
-    assert rows[151].startswith('"\'=1+1"')
-
-
 def test_the_language_follows_the_browser_and_the_button(browser, server):
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
@@ -118,6 +77,65 @@ def test_it_works_by_keyboard_and_every_control_has_a_name(page: Page):
     )
     assert unnamed == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_another_language_asks_the_server_nothing_again(page: Page):
+    page.get_by_label("리뷰", exact=True).fill(GOOD)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#result .words")).to_be_visible()
+    expect(page.locator("#recent")).to_contain_text(GOOD)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.get_by_role("button", name="English").click()
+
+    expect(page.locator("#result .label")).to_have_text("Positive")
+    expect(page.locator("#result")).to_contain_text("Words in blue ▲ speak for “Positive”")
+    expect(page.locator("#recent")).to_contain_text("Positive")
+    expect(page.locator("#model")).to_contain_text("Version")
+    assert asked == []
+
+
+def test_colours_are_for_or_against_the_predicted_label_whichever_it_is(page: Page):
+    def answer(route):
+        shares = {"negative": 0.3, "neutral": 0.45, "mixed": 0.25}
+        prediction = {"prediction_id": "1", "prediction": "neutral", "confidence": 0.45, "model_version": "7"}
+        words = [{"word": "그냥", "weight": 0.9}, {"word": "별로", "weight": -0.6}, {"word": "좀", "weight": 0.01}]
+        explained = {"prediction": "neutral", "confidence": 0.45, "words": words}
+        route.fulfill(json=explained if "explain" in route.request.url else {**prediction, "probabilities": shares})
+
+    page.route(re.compile("/(predict|explain)$"), answer)
+    page.get_by_label("리뷰", exact=True).fill("그냥 별로 좀")
+    page.keyboard.press("Control+Enter")
+
+    result = page.locator("#result")
+    expect(result.locator(".words .for")).to_have_text("그냥")
+    expect(result.locator(".words .against")).to_have_text("별로")
+    expect(result.locator("i.chosen")).to_have_count(1)
+    expect(result).to_contain_text("‘중립’ 쪽")
+    expect(result).to_contain_text("신뢰도가 낮습니다")
+
+
+def test_on_a_phone_every_control_is_large_enough_to_touch(browser, server):
+    page = browser.new_page(locale="ko-KR", viewport={"width": 390, "height": 844})
+    page.goto(server.url)
+    page.get_by_label("리뷰", exact=True).fill(GOOD)
+    page.get_by_role("button", name="분석하기").click()
+    expect(page.locator("#wrong")).to_be_visible()
+    page.locator("#file").set_input_files(
+        {"name": "a.csv", "mimeType": "text/csv", "buffer": b"text,label\ngood film,1\nbad film,0\n"}  # type: ignore[arg-type]
+    )
+    expect(page.locator("#classify")).to_be_visible()
+
+    small = page.evaluate(
+        "[...document.querySelectorAll('button, a, select, summary, textarea, label.button, label.check')]"
+        ".filter(e => e.checkVisibility()).map(e => [e.textContent, e.getBoundingClientRect()])"
+        ".filter(([, box]) => box.height < 44 || box.width < 44).map(([text]) => text)"
+    )
+    assert small == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
 
 
 def test_an_api_key_is_asked_for_and_kept_for_the_session(browser, start_server):

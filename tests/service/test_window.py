@@ -14,7 +14,7 @@ from sentiment.monitoring.window import read_window
 from sentiment.pages import page_of
 from sentiment.store.database import make_engine
 from sentiment.store.migrations import upgrade
-from sentiment.store.records import SMOKE_TEST_CALLER
+from sentiment.store.records import SMOKE_TEST_CALLER, TRYOUT_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 from sentiment.store.window import LABELLED_SCHEMA, TRAFFIC_SCHEMA, WINDOW_SCHEMA, read_labelled
 from tests.service.postgres_server import PostgresServer
@@ -66,6 +66,7 @@ def fill(url: str) -> None:
                 predicted("a", NOON - DAY),
                 predicted("b", NOON, confidence=0.95, caller="someone"),
                 predicted("smoke", NOON + MINUTE, caller=SMOKE_TEST_CALLER),
+                predicted("try-out", NOON + MINUTE, caller=TRYOUT_CALLER),
                 predicted("shadow", NOON + MINUTE, role="shadow", model_version="3"),
                 predicted("shadow-2", NOON + MINUTE, role="shadow"),
                 predicted("canary", NOON + MINUTE, role="canary", model_version="3"),
