@@ -39,10 +39,11 @@ def command(options: Options, file: str | None, yes: bool) -> None:
     """
     options = with_file(options, file, "train", yes=yes, labelled=True)
     from sentiment.config.train import TrainConfig
-    from sentiment.data.read import source_digest
+    from sentiment.data.read import check_first_rows, source_digest
 
     config = load_config(options.config, TrainConfig, options.overrides)
     digest = source_digest(config.dataset)
+    check_first_rows(config.dataset)
     with run_log("train") as log:
         from pipelines.train import describe, launch_train
 

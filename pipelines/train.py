@@ -19,6 +19,7 @@ from sentiment.config.train import TrainConfig
 from sentiment.evaluation.gate import GateDecision
 from sentiment.kinds import kind_of
 from sentiment.lifecycle.registration import Registration
+from sentiment.retraining.training import require_place_for
 from sentiment.training import training_code
 from steps.common.names import EVALUATION, GATE_DECISION, REGISTRATION
 from steps.data import clean_reviews, load_reviews, require_valid, split_reviews, validate_splits
@@ -168,11 +169,12 @@ def describe(config: TrainConfig, digest: str) -> dict[str, str]:
 def launch_train(config: TrainConfig, digest: str, stack_name: str, *, use_cache: bool, on_step: OnStep) -> TrainResult:
     """Run the train pipeline on the stack and return its decision.
 
-    Raises ConfigError for a step name the run does not have, StackError for a stack that cannot be used, DataError when
-    the data does not pass validation.
+    Raises ConfigError for a step name the run does not have and for other data than the champion's, StackError for a
+    stack that cannot be used, DataError when the data does not pass validation.
     """
     started = time.monotonic()
     with launching("train", stack_name, on_step, model_name=config.model_name) as launch:
+        require_place_for(config, registry_of(launch.stack, config.model_name))
         configured = launch.configured(
             train, step_names(config), config.steps, run_name=launch.run_name, enable_cache=use_cache
         )

@@ -25,11 +25,15 @@ class StepOptions(Config):
 
 
 class TrainConfig(Config):
-    """Everything `python run.py --pipeline train` can be told; see configs/train.yaml."""
+    """Everything `python run.py --pipeline train` can be told; see configs/train.yaml.
+
+    `replace_champion`: compete for the place of a champion that learnt from other data.
+    """
 
     removed = frozenset({"reference"})
     seed: Annotated[int, Field(ge=0)] = 42
     model_name: str = "sentiment"
+    replace_champion: bool = False
     dataset: DatasetConfig
     normaliser: TextNormaliser = TextNormaliser()
     split: SplitConfig = SplitConfig()

@@ -23,7 +23,7 @@ from sentiment.data.encoding import UTF8, encoding_of
 from sentiment.data.files import check_json_shape, format_of
 from sentiment.data.labels import as_setting, setting, tidy
 from sentiment.data.names import listed, masked
-from sentiment.errors import DataError
+from sentiment.errors import DataError, nearest
 
 HEAD_BYTES = 4 << 20
 HEAD_ROWS = 2000
@@ -89,6 +89,7 @@ def inspect_file(path: Path, given: Mapping[str, Any], *, labelled: bool) -> Ins
         raise DataError(f"{path} has a header ({listed(names)}) but no rows.")
     columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
     _require_header(path, names, rows)
+    _require_named(path, columns, given)
     _find_text(columns, given, found)
     for role in ("created_at", "id"):
         _find_by_name(role, columns, given, found)
@@ -184,6 +185,15 @@ def _require_header(path: Path, names: Sequence[str], rows: Sequence[Sequence[st
         )
 
 
+def _require_named(path: Path, columns: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    for key, name in given.items():
+        if key.endswith("_column") and name and name not in columns:
+            raise DataError(
+                f"{path} has no column {masked(name)!r} (dataset.{key}); it has {listed(columns)}.",
+                nearest(name, map(masked, columns), listed),
+            )
+
+
 def _named(role: str, columns: Mapping[str, Any]) -> str | None:
     """The column whose name says that it plays a role, the most usual name first."""
     written = {column.strip().casefold(): column for column in reversed(list(columns))}
@@ -211,8 +221,6 @@ def _find_text(columns: Mapping[str, list[str]], given: Mapping[str, Any], found
         name = ranked[0]
         if len(ranked) > 1 and lengths[ranked[1]] > lengths[name] / 2:
             found.doubts.append(f"is {masked(name)!r} the column of texts, or {masked(ranked[1])!r}?")
-    if name not in columns:
-        raise DataError(f"{found.path} has no column {masked(name)!r}; it has {listed(columns)}.")
     if name != "text":
         found.settings["text_column"] = name
     example = next((value for value in columns[name] if value.strip()), "")

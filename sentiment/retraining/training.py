@@ -1,6 +1,7 @@
 """What a retraining trains with: the champion's own config, so that no other data takes the champion's place."""
 
 import os
+import re
 
 import yaml
 
@@ -51,6 +52,30 @@ def require_data_of_champion(training: TrainConfig, registry: Registry) -> None:
         f"The champion {registry.model_name} version {champion.version} was trained on {_shown(before, now)}; "
         f"the retrain config names {_shown(now, before)}.",
         "Leave train out, which retrains on the champion's own data; or train and promote by hand first.",
+    )
+
+
+def require_place_for(training: TrainConfig, registry: Registry) -> None:
+    """Raise ConfigError when a training would compete for the place of a champion of other data.
+
+    A demonstration on synthetic texts may be replaced by anything with its labels, and replaces nothing else.
+    `training.replace_champion` says that other data is meant.
+    """
+    champion = registry.champion()
+    own = _config_of(registry, champion.version) if champion else None
+    if champion is None or own is None or _same(own.dataset, training.dataset):
+        return
+    before, now = own.dataset, training.dataset
+    comparable = before.labels == now.labels and (before.synthetic or not now.synthetic)
+    if comparable and (before.synthetic or training.replace_champion):
+        return
+    name = re.sub(r"[^\w-]+", "-", now.name).strip("-") or "mine"
+    other = name if name != registry.model_name else f"{name}-2"
+    replacing = "; or let it compete for the place: --set replace_champion=true" if comparable else ""
+    raise ConfigError(
+        f"The champion {registry.model_name} version {champion.version} was trained on {_shown(before, now)}; "
+        f"this run is for {_shown(now, before)}.",
+        f"Give the new model a name of its own: --set model_name={other}{replacing}",
     )
 
 

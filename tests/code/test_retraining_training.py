@@ -1,5 +1,6 @@
 """What a retraining trains with: the champion's own config, changed if need be, and never on other data."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from sentiment.config.monitor import MonitorConfig
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.errors import ConfigError, SentimentError
-from sentiment.retraining.training import require_data_of_champion, training_config
+from sentiment.retraining.training import require_data_of_champion, require_place_for, training_config
 
 SHOP = ("dataset.name=shop", "dataset.path=reviews.csv", "dataset.rating_column=stars", "split.test=0.3")
 
@@ -146,3 +147,36 @@ def test_without_a_champion_there_is_nothing_to_retrain() -> None:
     with pytest.raises(SentimentError, match="sentiment has no champion to retrain"):
         training_config(config(), registry)
     require_data_of_champion(training_config(config("train=configs/train.yaml"), registry), registry)
+
+
+def a_training(*overrides: str) -> TrainConfig:
+    return load_config(CONFIGS / "train.yaml", TrainConfig, overrides)
+
+
+def test_the_champion_of_other_data_is_not_replaced_unasked(registry: Any) -> None:
+    other = ("dataset.path=my reviews.csv",)
+    with pytest.raises(
+        ConfigError, match=r"was trained on shop \(reviews\.csv\); this run is for my reviews "
+    ) as caught:
+        require_place_for(a_training(*other), registry)
+    named = re.findall(r"--set (\S+)", caught.value.fix)
+    assert [each.rstrip(";") for each in named] == ["model_name=my-reviews", "replace_champion=true"]
+    require_place_for(a_training(*other, "replace_champion=true"), registry)
+
+
+@pytest.mark.parametrize("change", [(), ("dataset.path=x.csv", "dataset.labels=[bad, good]")])
+def test_what_cannot_be_compared_or_is_synthetic_never_replaces_real_data(registry: Any, change: Any) -> None:
+    with pytest.raises(ConfigError, match="is for") as caught:
+        require_place_for(a_training(*change, "replace_champion=true"), registry)
+    assert "replace_champion" not in caught.value.fix
+
+
+def test_the_demo_and_the_same_data_may_be_replaced(registry: Any) -> None:
+    require_place_for(a_training(*SHOP[:3], "seed=7"), registry)
+    nobody: Any = FakeRegistry(None, champion=False)
+    demo: Any = FakeRegistry(a_training().model_dump_json())
+    require_place_for(a_training("dataset.path=mine.csv"), demo)
+    require_place_for(a_training(), demo)
+    require_place_for(a_training(), nobody)
+    with pytest.raises(ConfigError, match=r"labels negative, positive, .*; this run is for mine .* labels bad, good"):
+        require_place_for(a_training("dataset.path=mine.csv", "dataset.labels=[bad, good]"), demo)

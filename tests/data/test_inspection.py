@@ -137,6 +137,13 @@ def test_what_somebody_decided_is_not_guessed(tmp_path: Path) -> None:
     assert not found.doubts
 
 
+def test_a_column_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"no column 'star' \(dataset\.rating_column\); it has text, stars\.(?s:.*)'stars'"
+    ):
+        inspected(tmp_path, table(["text", "stars"], TEXTS, [5, 1, 2, 4]), rating_column="star")
+
+
 def test_a_file_without_names_is_told_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the first one looks like a row \(1, Call me at \[PHONE\]\)") as caught:
         inspected(
