@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +11,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.console import Options, dropped_facts, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.console import Options, dropped_facts, pipeline_options, print_header, print_step, run_log, run_py
+from cli.console import out as console
 from cli.own_file import file_options, with_file
 from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
 
 if TYPE_CHECKING:
     from pipelines.score import OnProgress, ScoreResult
+    from sentiment.config.dataset import DatasetConfig
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -24,8 +27,14 @@ SECONDS_BETWEEN_LINES = 10.0
 @click.command("score")
 @pipeline_options("score")
 @schedule_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the rows as they were given, with label and confidence: .csv, .tsv or .jsonl.",
+)
 @file_options
-def command(options: Options, schedule: str | None, file: str | None, yes: bool) -> None:
+def command(options: Options, schedule: str | None, file: str | None, yes: bool, out: Path | None) -> None:
     """Score a dataset with the champion: a row a review in the table of scores.
 
     FILE is a file of your own with texts. It is looked at first: what is found is printed, and what is doubtful is
@@ -37,9 +46,12 @@ def command(options: Options, schedule: str | None, file: str | None, yes: bool)
     config = load_config(options.config, ScoreConfig, options.overrides)
     from sentiment.data.read import source_digest
     from sentiment.data.sources import check, shown
+    from sentiment.scoring.answers import check_out
     from sentiment.scoring.batch import default_batch
 
     check(config.dataset)
+    if out:
+        check_out(out, config.dataset)
     if schedule:
         make_schedule("score", config, options.stack, schedule)
         return
@@ -53,6 +65,19 @@ def command(options: Options, schedule: str | None, file: str | None, yes: bool)
         with _progress_shown() as on_progress:
             result = launch_score(config, batch, options.stack, on_step=print_step, on_progress=on_progress)
     _print(result, options)
+    if out:
+        _write(result, config.dataset, out)
+
+
+def _write(result: "ScoreResult", dataset: "DatasetConfig", path: Path) -> None:
+    from sentiment.scoring.answers import write_answers
+    from sentiment.store.database import default_database_url
+    from sentiment.store.scores import Target
+
+    summary = result.summary
+    target = Target(summary.model_name, summary.model_version, summary.batch)
+    rows, answered = write_answers(dataset, target, default_database_url(), path)
+    console.print(f"\n[green]✓[/] {escape(str(path))}: {rows:,} rows, {answered:,} with an answer")
 
 
 @contextmanager
@@ -67,13 +92,13 @@ def _progress_shown() -> Iterator["OnProgress"]:
         if done != shown and now - told >= SECONDS_BETWEEN_LINES:
             told, shown = now, done
             rate = done / (now - started)
-            out.print(f"  · {done:,} of {total:,} rows, about {(total - done) / rate:,.0f} s left")
+            console.print(f"  · {done:,} of {total:,} rows, about {(total - done) / rate:,.0f} s left")
 
-    if not out.is_terminal:
+    if not console.is_terminal:
         yield line
         return
     columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, visible=False)
         yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
 
@@ -84,16 +109,16 @@ def _print(result: "ScoreResult", options: Options) -> None:
     for each in summary.tally.counts:
         share = f"{each.rows / summary.tally.rows:.1%}"
         table.add_row(escape(each.label), escape(each.language), f"{each.rows:,}", share, f"{each.confidence:.3f}")
-    out.print()
-    out.print(table)
-    out.print(f"\n[bold green]{escape(summary.summary)}[/]")
-    out.print("  [green]✓[/] every planned row was read back from the table, once")
+    console.print()
+    console.print(table)
+    console.print(f"\n[bold green]{escape(summary.summary)}[/]")
+    console.print("  [green]✓[/] every planned row was read back from the table, once")
     for reason, rows in summary.snapshot.left_out.items():
-        out.print(f"  [yellow]·[/] {rows:,} not scored: {escape(reason)}")
-    out.print(f"  result  {escape(summary.parquet)}")
+        console.print(f"  [yellow]·[/] {rows:,} not scored: {escape(reason)}")
+    console.print(f"  result  {escape(summary.parquet)}")
     run = run_py(options.stack)
-    out.print("\n[bold]Next[/]")
-    out.print(f"  {run} score new.csv  [dim]another file: a batch of its own[/]")
-    out.print(f"  {run} monitor  [dim]is the model still good on these rows?[/]")
-    out.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
-    out.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")
+    console.print("\n[bold]Next[/]")
+    console.print(f"  {run} score new.csv  [dim]another file: a batch of its own[/]")
+    console.print(f"  {run} monitor  [dim]is the model still good on these rows?[/]")
+    console.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
+    console.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")

@@ -200,6 +200,12 @@ def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str], sc
     )
 
 
+def ids_and_texts(chunk: RawChunk, config: DatasetConfig) -> tuple[pl.Series, pl.Series]:
+    """The ids and texts that `ReviewStream` gives the rows of a chunk, before it selects."""
+    frame = _to_schema(chunk, config, Counter(), RatingScale())
+    return frame["id"], frame["text"]
+
+
 def _numbered(chunk: RawChunk) -> pl.Series:
     """Ids for rows that have none: the place's name and the row's number from 1."""
     numbers = pl.int_range(chunk.before + 1, chunk.before + len(chunk.frame) + 1)

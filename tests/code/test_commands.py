@@ -68,7 +68,7 @@ def test_an_option_is_in_the_help_of_those_that_have_it(option: str, pipelines: 
         ("--pipeline depoly", "Did you mean 'deploy'?"),
         ("train --stak docker", "'--stack'"),
         ("--pipeline train --rollback", "No such option '--rollback'"),
-        ("--pipeline train models list", "unexpected extra arguments"),
+        ("--pipeline train models list", "unexpected extra argument"),
         ("monitor --act --schedule 0", "leave out --act"),
         ("retrain statsu", "Did you mean 'status'?"),
         ("retrain --set a=b status", "status does not retrain"),
