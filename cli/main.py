@@ -1,5 +1,7 @@
 """The command line: its commands are found by their modules, and how a command ends."""
 
+import codecs
+import errno
 import os
 import sys
 import threading
@@ -7,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -16,10 +19,13 @@ from rich.markup import escape
 import cli
 from cli.console import err, stack_option
 from pipelines.common.naming import pipeline_names
-from sentiment.errors import SentimentError, nearest
-from sentiment.home import home
+from sentiment.errors import SentimentError, StackError, nearest
+from sentiment.home import ENVIRONMENT_VARIABLE, home
 
 SECONDS_TO_END = 60.0
+# On a terminal or in a file whose encoding has no such characters.
+PLAIN = "sentiment-plain"
+IN_PLAIN = {"✓": "+", "✗": "x", "↻": "~", "·": "-", "…": "...", "→": "->", "–": "-", "≥": ">="}
 
 
 class Commands(click.Group):
@@ -110,11 +116,25 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """What is written for characters that the encoding of the output does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(IN_PLAIN.get(character, "?") for character in lost), error.end
+
+
+codecs.register_error(PLAIN, _plainly)
+
+
 def main() -> None:
     """Run the command line; a failure ends in one sentence and its exit code."""
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
     # Threads that wait for one another sleep: spinning triples torch's CPU time on a machine that is also used.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors=PLAIN)
     code = 1
     try:
         code = _run()
@@ -138,8 +158,10 @@ def _run() -> int:
         _tell(error, getattr(error, "__notes__", ()))
         return error.exit_code
     except Exception as error:
-        _tell(*_unexpected(error))
-        return SentimentError.exit_code
+        place = _of_a_place(error) if isinstance(error, OSError) else None
+        told, notes = (place, getattr(error, "__notes__", [])) if place else _unexpected(error)
+        _tell(told, notes)
+        return told.exit_code
     return 0
 
 
@@ -149,6 +171,21 @@ def _tell(error: SentimentError, notes: Sequence[str]) -> None:
         err.print(f"  fix: {escape(error.fix)}")
     for note in notes:
         err.print(f"  {escape(note)}")
+
+
+def _of_a_place(error: OSError) -> SentimentError | None:
+    """A folder of ours that cannot be made or written, or a full disk, as a sentence."""
+    if error.errno == errno.ENOSPC:
+        return StackError("The disk is full.", f"Make room; this project writes to {home()}.")
+    for variable in (ENVIRONMENT_VARIABLE, "ZENML_CONFIG_PATH"):
+        place = str(home()) if variable == ENVIRONMENT_VARIABLE else os.environ.get(variable)
+        if place and error.filename and f"{error.filename}/".startswith(f"{place}/"):
+            why = f"{error.strerror[0].lower()}{error.strerror[1:]}" if error.strerror else type(error).__name__
+            return StackError(
+                f"{variable} is {place}, which cannot be used: {why} ({error.filename}).",
+                f"Set it to a folder that can be written: export {variable}=DIRECTORY",
+            )
+    return None
 
 
 def _unexpected(error: Exception) -> tuple[SentimentError, list[str]]:

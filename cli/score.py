@@ -64,9 +64,9 @@ def command(options: Options, schedule: str | None, file: str | None, yes: bool,
         print_header("score", {"stack": options.stack, **about, "log": str(log)})
         with _progress_shown() as on_progress:
             result = launch_score(config, batch, options.stack, on_step=print_step, on_progress=on_progress)
-    _print(result, options)
     if out:
         _write(result, config.dataset, out)
+    _print(result, options)
 
 
 def _write(result: "ScoreResult", dataset: "DatasetConfig", path: Path) -> None:
@@ -77,7 +77,7 @@ def _write(result: "ScoreResult", dataset: "DatasetConfig", path: Path) -> None:
     summary = result.summary
     target = Target(summary.model_name, summary.model_version, summary.batch)
     rows, answered = write_answers(dataset, target, default_database_url(), path)
-    console.print(f"\n[green]✓[/] {escape(str(path))}: {rows:,} rows, {answered:,} with an answer")
+    console.print(f"  [green]✓[/] {escape(str(path))}: {rows:,} rows, {answered:,} with an answer")
 
 
 @contextmanager

@@ -141,3 +141,30 @@ def test_zenmls_server_that_is_gone_is_a_sentence_with_a_way_out(tmp_path: Path)
     assert "Traceback" not in result.stderr
     assert result.stderr.startswith(f"error: ZenML server: The server {url} does not answer"), result.stderr
     assert "zenml logout" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp949", "latin-1"])
+def test_an_output_that_has_not_our_characters_gets_others(encoding: str, tmp_path: Path) -> None:
+    code = "import cli.main as m; m._run = lambda: print('✓ done … 👍'); m.main()"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "SENTIMENT_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, capture_output=True, check=False)
+    assert done.stdout.decode(encoding).startswith("+ done ") or encoding == "cp949"
+    assert b"Traceback" not in done.stderr
+    assert done.stdout.decode(encoding).rstrip().endswith("?")
+
+
+@pytest.mark.parametrize(("variable", "command"), [("SENTIMENT_HOME", "train"), ("SENTIMENT_HOME", "models list")])
+def test_a_folder_that_cannot_be_made_is_told_with_its_variable(variable: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {**os.environ, variable: str(tmp_path / "file")}
+    done = subprocess.run(
+        [sys.executable, "run.py", *command.split()],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert f"{variable} is {tmp_path}/file, which cannot be used" in done.stderr
+    assert f"fix: Set it to a folder that can be written: export {variable}=DIRECTORY" in done.stderr
