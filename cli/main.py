@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from io import TextIOWrapper
@@ -23,6 +23,7 @@ from sentiment.errors import SentimentError, StackError, nearest
 from sentiment.home import ENVIRONMENT_VARIABLE, home
 
 SECONDS_TO_END = 60.0
+THIS_MACHINE = ("localhost", "127.0.0.1")
 # On a terminal or in a file whose encoding has no such characters.
 PLAIN = "sentiment-plain"
 IN_PLAIN = {"✓": "+", "✗": "x", "↻": "~", "·": "-", "…": "...", "→": "->", "–": "-", "≥": ">="}
@@ -124,6 +125,14 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
     return "".join(IN_PLAIN.get(character, "?") for character in lost), error.end
 
 
+def reach_this_machine(environment: MutableMapping[str, str]) -> None:
+    """Servers on this machine are asked directly, whatever proxy the environment names for all others."""
+    if any(name in environment for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")):
+        named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+        every = dict.fromkeys([*filter(None, named.split(",")), *THIS_MACHINE])
+        environment["no_proxy"] = environment["NO_PROXY"] = ",".join(every)
+
+
 codecs.register_error(PLAIN, _plainly)
 
 
@@ -132,6 +141,7 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
     # Threads that wait for one another sleep: spinning triples torch's CPU time on a machine that is also used.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    reach_this_machine(os.environ)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
             stream.reconfigure(errors=PLAIN)

@@ -5,12 +5,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import proxy_bypass
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import by_name, commands
+from cli.main import by_name, commands, reach_this_machine
 from pipelines.common.naming import pipeline_names
 from sentiment.home import PROJECT, home
 from tests.ports import free_port
@@ -168,3 +169,17 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_variable(variable: str, c
     assert done.returncode == 4, done.stderr
     assert f"{variable} is {tmp_path}/file, which cannot be used" in done.stderr
     assert f"fix: Set it to a folder that can be written: export {variable}=DIRECTORY" in done.stderr
+
+
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    reach_this_machine(os.environ)
+    assert "no_proxy" not in os.environ
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "intern.example")
+    monkeypatch.setenv("NO_PROXY", "")
+    reach_this_machine(os.environ)
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "intern.example,localhost,127.0.0.1"
+    assert proxy_bypass("127.0.0.1:3000")
+    assert not proxy_bypass("shop.example")
