@@ -79,6 +79,12 @@ def require_place_for(training: TrainConfig, registry: Registry) -> None:
     )
 
 
+def dataset_of(registry: Registry, version: int) -> str | None:
+    """Name and place of what a version was trained on; None when its config is not stored, or not readable."""
+    own = _config_of(registry, version)
+    return f"{own.dataset.name} ({shown(own.dataset.path)})" if own else None
+
+
 def _config_of(registry: Registry, version: int) -> TrainConfig | None:
     try:
         return validate(yaml.safe_load(registry.report(version, CONFIG_FILE)), TrainConfig, CONFIG_FILE, stored=True)

@@ -6,18 +6,71 @@ a connection was lost in the middle of a commit changes nothing.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, exists, func, or_, select, union_all
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
-from sentiment.store.database import Database, StoreError
+from sentiment.store.database import Database, StoreError, open_database
 from sentiment.store.queries import asked, begin_of, begins, counted, insert_new, right_and_wrong
 from sentiment.store.records import Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
 from sentiment.store.tables import feedback, predictions, scores
 
 ROWS_PER_DELETE: Final = 1000
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A label that somebody said is right."""
+
+    label: str
+    time: datetime
+    source: str
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One prediction of any model, and `how` it was asked for; `feedback`, the newest first."""
+
+    id: str
+    time: datetime
+    how: str
+    model_name: str
+    model_version: str
+    text: str
+    label: str
+    confidence: float
+    feedback: tuple[Answered, ...]
+
+
+def trace(database_url: str, prediction_id: str) -> Traced | None:
+    """The prediction with this id, of a request or of a batch; None when there is none.
+
+    Raises StoreError when the database is out of reach.
+    """
+    with closing(open_database(database_url)) as database, database.begin() as connection:
+        found = None
+        for table in (predictions, scores):
+            found = found or connection.execute(select(table).where(table.c.id == prediction_id)).one_or_none()
+        if found is None:
+            return None
+        newest = select(feedback).where(feedback.c.prediction_id == prediction_id).order_by(feedback.c.time.desc())
+        answers = tuple(Answered(row.label, row.time, row.source) for row in connection.execute(newest))
+    batch = getattr(found, "batch", None)
+    return Traced(
+        id=found.id,
+        time=found.time,
+        how=f"in the batch {batch}" if batch else f"by a request to the {found.role}",
+        model_name=found.model_name,
+        model_version=found.model_version,
+        text=found.text,
+        label=found.label,
+        confidence=found.confidence,
+        feedback=answers,
+    )
 
 
 class PredictionDatabase:

@@ -13,13 +13,16 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from pyarrow import parquet
 
+from cli.main import commands
 from materializers.reviews import ReviewsMaterializer
 from sentiment import Predictor
 from sentiment.config.load import validate
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.reviews import Reviews
+from sentiment.errors import ConfigError
 from sentiment.export import ExportReport
 from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.deployment import ServedModel
@@ -226,3 +229,28 @@ def test_a_model_folder_predicts_what_it_did(kind: str) -> None:
     assert classifier.kind == kind
     predicted = classifier.predict_proba(EXPECTED["texts"])
     np.testing.assert_allclose(predicted, EXPECTED["probabilities"][kind], atol=1e-4)
+
+
+def test_a_prediction_is_traced_to_its_model(
+    database_url: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIMENT_DATABASE_URL", database_url)
+    monkeypatch.setenv("SENTIMENT_HOME", str(Path(registry.tracking_uri.removeprefix("sqlite:///")).parent))
+    asked = CliRunner().invoke(commands, ["trace", "00000000000000000000000000000001"])
+    assert asked.exit_code == 0, asked.output
+    for words in (
+        "2026-11-20 09:17:00 UTC, by a request to the champion",
+        "포장 엉망입니다, 다시는 안 사요",
+        "negative 88.7%",
+        "negative, 2026-11-20 14:02:00 UTC, from api",
+        "reviews version 1, linear, archived now",
+        "promoted, 2026-",
+    ):
+        assert words in asked.output
+
+    batch = CliRunner().invoke(commands, ["trace", "716B7D4DE536E294FB10C3170120C608"])
+    assert "in the batch november" in batch.output
+    assert "reviews version 2" in batch.output
+
+    missing = CliRunner().invoke(commands, ["trace", "nobody"])
+    assert isinstance(missing.exception, ConfigError)
