@@ -11,6 +11,12 @@ from pydantic_core import PydanticCustomError
 from sentiment.text.normalise import says_nothing
 from serving.settings import ServingSettings
 
+# At least one character that shows: no space, control, zero-width or direction mark, blank. The schema can say so much;
+# that markup alone says nothing either, it cannot.
+VISIBLE: Final = (
+    r"[^\s\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0"
+    r"\ufff9-\ufffb]"
+)
 Role = Literal["champion", "shadow", "canary"]
 
 
@@ -50,7 +56,7 @@ class Requests:
     def __init__(self, settings: ServingSettings) -> None:
         text = Annotated[
             str,
-            StringConstraints(pattern=r"\S", max_length=settings.max_text_chars),
+            StringConstraints(pattern=VISIBLE, max_length=settings.max_text_chars),
             AfterValidator(_something),
         ]
         texts = Annotated[list[text], Field(min_length=1, max_length=settings.max_batch)]

@@ -85,7 +85,10 @@ def retrained(run: Run, movies: Path) -> subprocess.CompletedProcess[str]:
     refused = run("--pipeline", "retrain", "--set", "train=configs/train.yaml")
     assert refused.returncode == 2, refused.stdout + refused.stderr
     told = " ".join(refused.stderr.split())
-    assert f"was trained on sample ({movies}); the retrain config names sample (data/sample/reviews.csv), which" in told
+    assert (
+        f"was trained on {movies.stem} ({movies}); the retrain config names sample (data/sample/reviews.csv), which"
+        in told
+    )
     return run("--pipeline", "retrain", "--set", "deployment.start_seconds=0.05")
 
 
