@@ -153,7 +153,7 @@ class _Records:
     @staticmethod
     def _tells(known: Counter[str], values: Row) -> bool:
         """Whether the values are as those of a column of numbers, or of few values."""
-        if known and all(map(_is_number, known)) and all(map(_is_number, values)):
+        if known and all(map(is_number, known)) and all(map(is_number, values)):
             return True
         every = known + Counter(values)
         few = len(every) <= max(2, every.total() // FEW)
@@ -167,7 +167,8 @@ def reader(lines: Iterable[str], separator: str, quote_char: str | None) -> Any:
     return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
 
 
-def _is_number(value: str) -> bool:
+def is_number(value: str) -> bool:
+    """Whether it is written as a number."""
     try:
         float(value)
     except ValueError:

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from sentiment.config.dataset import MISSING, DatasetConfig, Format
-from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, reader
+from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, is_number, reader
 from sentiment.data.encoding import UTF8, encoding_of
 from sentiment.data.files import check_json_shape, format_of
 from sentiment.data.labels import as_setting, setting, tidy
@@ -172,7 +172,7 @@ def _quotes(path: Path, lines: Sequence[str], separator: str, quote: str) -> boo
 
 def _require_header(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Raise DataError when the first line is a row as the others are."""
-    looks = [_is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in names]
+    looks = [is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in names]
     words = {word for every in WORDS.values() for word in every}
     if any(looks) or any(name.strip().casefold() in words for name in names):
         invented = [f"column_{number}" for number in range(1, len(names) + 1)]
@@ -269,7 +269,7 @@ def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], foun
 
 
 def _mean_ratings(name: str, values: Sequence[str], given: Mapping[str, Any], found: Inspection) -> None:
-    numbers = [float(value) for value in values if _is_number(value)]
+    numbers = [float(value) for value in values if is_number(value)]
     if not numbers:
         found.doubts.append(
             f"the ratings in {masked(name)!r} are no numbers ({listed(dict.fromkeys(values[:3]))}): what do they mean?"
@@ -288,12 +288,4 @@ def _mean_ratings(name: str, values: Sequence[str], given: Mapping[str, Any], fo
 
 def _numbers(values: Sequence[str]) -> bool:
     written = [value for value in values if value.strip()]
-    return bool(written) and all(map(_is_number, written))
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+    return bool(written) and all(map(is_number, written))
