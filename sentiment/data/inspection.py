@@ -54,6 +54,8 @@ WORDS = {
     "neutral": {"neutral", "neu", "중립", "중립적", "보통"},
     "positive": {"positive", "pos", "good", "긍정", "긍정적", "좋음", "만족"},
 }
+# What a value says that says nothing.
+NOTHING = {value.casefold() for value in MISSING} | {""}
 Table = tuple[list[str], list[list[str]]]
 
 
@@ -223,24 +225,23 @@ def _find_text(columns: Mapping[str, list[str]], given: Mapping[str, Any], found
             found.doubts.append(f"is {masked(name)!r} the column of texts, or {masked(ranked[1])!r}?")
     if name != "text":
         found.settings["text_column"] = name
-    example = next((value for value in columns[name] if value.strip()), "")
+    example = next((value for value in columns[name] if value.strip().casefold() not in NOTHING), "")
     found.shown["text"] = f"{masked(name)}, for example {masked(example)!r}"
 
 
 def _find_labels(columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
-    nothing = {value.casefold() for value in MISSING} | {""}
     label = given.get("label_column", _named("label", columns))
     rating = given.get("rating_column", _named("rating", columns))
     if label and label in columns:
         if label != "label":
             found.settings["label_column"] = label
-        values = Counter(value.strip() for value in columns[label] if value.strip().casefold() not in nothing)
+        values = Counter(value.strip() for value in columns[label] if value.strip().casefold() not in NOTHING)
         _mean_labels(label, values, given, found)
     elif rating and rating in columns:
         if rating != "rating":
             found.settings["rating_column"] = rating
         _mean_ratings(
-            rating, [value for value in columns[rating] if value.strip().casefold() not in nothing], given, found
+            rating, [value for value in columns[rating] if value.strip().casefold() not in NOTHING], given, found
         )
     else:
         found.doubts.append(f"which column has the labels or the ratings? There are {listed(columns)}.")

@@ -91,6 +91,7 @@ def test_encoding_and_separator_are_found(
 def test_the_column_of_texts_is_found(tmp_path: Path, names: Any, columns: Any, text: str, doubt: str | None) -> None:
     found = inspected(tmp_path, table(names, *columns), labelled=False)
     assert found.settings["text_column"] == text
+    assert found.shown["text"].startswith(f"{text}, for example '")
     assert found.doubts == ([doubt] if doubt else [])
 
 
@@ -120,6 +121,11 @@ def test_labels_are_understood_or_asked_for(  # noqa: PLR0917 - one case a row
     assert [bool(doubt and doubt in each) for each in found.doubts] == [True] * bool(doubt)
     if labels:
         assert labels_of(found) == labels
+
+
+def test_the_example_of_a_text_is_one_that_says_something(tmp_path: Path) -> None:
+    found = inspected(tmp_path, table(["text"], ["", "-", "NaN", "좋아요"]), labelled=False)
+    assert found.shown["text"] == "text, for example '좋아요'"
 
 
 def test_quotes_that_quote_nothing_are_seen(tmp_path: Path) -> None:
