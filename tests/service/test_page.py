@@ -149,3 +149,22 @@ def test_an_api_key_is_asked_for_and_kept_for_the_session(browser, start_server)
         page.reload()
         expect(page.locator("#model")).to_contain_text("linear")
         page.close()
+
+
+def test_a_metric_is_shown_with_its_interval(browser, server):
+    def with_metrics(route):
+        response = route.fetch()
+        metrics = {"accuracy": 0.8, "accuracy_low": 0.75, "accuracy_high": 0.85, "ece": 0.05, "days_low": 3}
+        route.fulfill(response=response, json={**response.json(), "metrics": metrics})
+
+    page = browser.new_page(locale="en-US")
+    page.route("**/model", with_metrics)
+    page.goto(server.url)
+    expect(page.locator("#model")).to_contain_text("0.800 [0.750, 0.850]")
+    names = page.locator("#model dt").all_inner_texts()
+    assert [name for name in names if name in {"accuracy", "accuracy_low", "accuracy_high", "ece", "days_low"}] == [
+        "accuracy",
+        "ece",
+        "days_low",
+    ]
+    page.close()
