@@ -45,9 +45,10 @@ def retrain(config: TrainConfig, feedback: FeedbackConfig, source_digest: str, d
     """Train on the reviews and the feedback that passed its checks; a new champion must be no worse on the reviews."""
     show_decision(decision)
     rows = training.prepare(config, source_digest)
-    labelled, _ = collect_feedback(rows.cleaned, config.model_name, feedback, config.split, config.normaliser)
+    labelled, report = collect_feedback(rows.cleaned, config.model_name, feedback, config.split, config.normaliser)
     train, validation, test = merge_feedback(rows.train, rows.validation, rows.test, labelled)
-    training.fit(replace(rows, train=train, validation=validation, test=test), config)
+    rows = replace(rows, train=train, validation=validation, test=test)
+    training.fit(rows, config, retraining=decision, feedback=report)
 
 
 def step_names(config: TrainConfig) -> list[str]:

@@ -71,8 +71,11 @@ def prepare(config: TrainConfig, source_digest: str) -> Rows:
     return Rows(reviews, cleaned, cleaning, *split_reviews(cleaned, config.split))
 
 
-def fit(rows: Rows, config: TrainConfig) -> None:
-    """Validate the splits, train the candidates, let the gate judge the better of them, and register it."""
+def fit(rows: Rows, config: TrainConfig, **origin: Any) -> None:
+    """Validate the splits, train the candidates, let the gate judge the better of them, and register it.
+
+    `origin`: what `register_model` is told of a retraining.
+    """
     report = validate_splits(rows.train, rows.validation, rows.test, rows.cleaning, config.validation)
     require_valid(report)
 
@@ -124,7 +127,7 @@ def fit(rows: Rows, config: TrainConfig) -> None:
         rows.test,
         config.seed,
     )
-    register_model(candidate, evaluation, decision, reference, rows.train, rows.validation, rows.test, config)
+    register_model(candidate, evaluation, decision, reference, rows.train, rows.validation, rows.test, config, **origin)
 
 
 def step_names(config: TrainConfig) -> list[str]:

@@ -1,5 +1,6 @@
 """Register the candidate with its card and evidence, and promote it where the gate approved."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import mlflow
@@ -9,10 +10,14 @@ from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
+from sentiment.home import current_user
+from sentiment.lifecycle.card import Origin
 from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
 from sentiment.pages import page_of
+from sentiment.retraining.decision import RetrainDecision
+from sentiment.retraining.feedback import FeedbackReport
 from stacks.observers import lifecycle_of
 from steps.common.names import REGISTRATION, SUMMARY
 from steps.common.tracking import flat_metrics, registry
@@ -28,10 +33,14 @@ def register_model(
     validation: Reviews,
     test: Reviews,
     config: TrainConfig,
+    retraining: RetrainDecision | None = None,
+    feedback: FeedbackReport | None = None,
 ) -> Annotated[Registration, REGISTRATION]:
-    """Register, promote if approved, and tell whoever is told of that."""
-    run = mlflow.active_run()
-    (rows,) = get_step_context().step_run.inputs["validation"]
+    """Register, promote if approved, and tell whoever is told of that.
+
+    A retraining says why it was decided on, and what became of the labels of users.
+    """
+    run, here = mlflow.active_run(), get_step_context()
     registration = register_candidate(
         candidate,
         evaluation,
@@ -43,7 +52,14 @@ def register_model(
         pages={"evaluation.html": page_of(evaluation), "gate.html": page_of(decision)},
         lifecycle=lifecycle_of(registry(config.model_name)),
         run_id=run.info.run_id if run else None,
-        validation_artifact=str(rows.id),
+        origin=Origin(
+            run=here.pipeline_run.name,
+            time=datetime.now(UTC),
+            actor=current_user(),
+            why=retraining.summary if retraining else f"python run.py {here.pipeline.name}",
+            feedback=feedback.summary if feedback else None,
+        ),
+        artifacts={split: str(here.step_run.inputs[split][0].id) for split in ("train", "validation")},
     )
     log_metadata({SUMMARY: registration.summary})
     return registration

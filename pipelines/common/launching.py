@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from zenml.client import Client
 from zenml.models import PipelineRunResponse
 from zenml.pipelines.pipeline_definition import Pipeline
 
 from pipelines.common.watching import StepLine, run_pipeline
 from sentiment.config.stack import StackConfig
 from sentiment.config.train import StepOptions
-from sentiment.errors import SentimentError, StackError
+from sentiment.data.reviews import Reviews
+from sentiment.errors import DataError, SentimentError, StackError
 from sentiment.lifecycle import Lifecycle
+from sentiment.lifecycle.deployment import TRAINING_ARTIFACT, VALIDATION_ARTIFACT
 from sentiment.registry import Registry, default_tracking_uri
+from sentiment.registry.records import ModelVersion
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Journal, journal_of
 from sentiment.stored import Report
@@ -116,3 +120,28 @@ def report_of(run: PipelineRunResponse, name: str, kind: type[ReportT]) -> Repor
 def artifact_of(run: PipelineRunResponse, name: str) -> Any:
     """The artifact version that a step of the run published under `name`."""
     return next(artifact for step in run.steps.values() for artifact in step.outputs.get(name, []))
+
+
+def stored_splits(stack: StackConfig, version: ModelVersion) -> tuple[Reviews, Reviews]:
+    """The training and the validation rows of a registered version, as the ZenML of the stack keeps them.
+
+    Raises DataError when they are not there (any more).
+    """
+    with zenml_reached(), use_stack(stack):
+        rows = [_stored(version, tag) for tag in (TRAINING_ARTIFACT, VALIDATION_ARTIFACT)]
+    return rows[0], rows[1]
+
+
+def _stored(version: ModelVersion, tag: str) -> Reviews:
+    kept = version.tags.get(tag)
+    try:
+        rows = Client().get_artifact_version(kept).load() if kept else None
+    except (KeyError, FileNotFoundError) as error:
+        logger.info("The artifact %s: %s", kept, error)
+        rows = None
+    if not isinstance(rows, Reviews):
+        raise DataError(
+            f"The rows that version {version.version} learnt from are not in this ZenML.",
+            "Ask where it was trained, with the --stack of that run.",
+        )
+    return rows

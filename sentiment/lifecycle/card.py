@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from html import escape
 from typing import Self
 
-from pydantic import JsonValue
+import polars as pl
+from pydantic import Field, JsonValue
 
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.evaluation import Evaluation
@@ -20,12 +22,13 @@ SAMPLE_NOTE = (
 
 
 class SplitCounts(Frozen):
-    """The rows of one split, by label and by language."""
+    """The rows of one split, by label, by language and by source."""
 
     name: str
     rows: int
     labels: dict[str, int]
     languages: dict[str, int]
+    sources: dict[str, int] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, reviews: Reviews) -> Self:
@@ -36,8 +39,24 @@ class SplitCounts(Frozen):
             name=name,
             rows=len(reviews),
             labels={label: codes.get(code, 0) for code, label in enumerate(reviews.labels)},
-            languages=dict(sorted(frame["language"].drop_nulls().value_counts().iter_rows())),
+            languages=_counts(frame["language"]),
+            sources=_counts(frame["source"]),
         )
+
+
+class Origin(Frozen):
+    """How a version came to be: the run that trained it, when, who asked for it and why.
+
+    `parent` is the champion that it was compared with, `feedback` what became of the labels of users (None where none
+    were asked for) in a line.
+    """
+
+    run: str
+    time: datetime
+    actor: str
+    why: str
+    parent: str | None = None
+    feedback: str | None = None
 
 
 class CardContext(Frozen):
@@ -45,7 +64,7 @@ class CardContext(Frozen):
 
     `data_digest` is that of all splits, `training_digest` that of the training rows alone, which the registry keeps as
     `dataset_digest`; `versions` are those of the libraries that decide
-    a prediction, `command` is the one that trained the model.
+    a prediction, `command` trains the model again.
     """
 
     name: str
@@ -59,6 +78,7 @@ class CardContext(Frozen):
     normaliser_version: str
     evaluation: Evaluation
     decision: GateDecision | None
+    origin: Origin | None = None
     command: str
     seed: int
     git_commit: str | None
@@ -93,11 +113,15 @@ def model_card(context: CardContext) -> str:
         f"{_plain(context.data)}. The splits have the digest `{context.data_digest}`, the training rows alone "
         f"`{context.training_digest}`. Duplicated texts never cross a split.",
         _split_table(context.splits),
+        *_source_table(context.splits),
+        *_origin(context.origin),
         *_metrics(evaluation),
         *_decision(context.decision),
         *_limits(evaluation),
         "## How to reproduce",
         f"```bash\n{context.command}\n```",
+        "It trains on the very rows, which ZenML keeps, and compares the result with this version. The whole config is "
+        "`config.yaml` in `reports/`, beside this card.",
         _table(
             ["what", "value"],
             [("seed", context.seed), ("git commit", context.git_commit or "unknown"), *context.versions.items()],
@@ -119,6 +143,30 @@ def _split_table(splits: Sequence[SplitCounts]) -> str:
         for split in splits
     ]
     return _table(["split", "rows", *labels, *languages], rows)
+
+
+def _source_table(splits: Sequence[SplitCounts]) -> Iterable[str]:
+    sources = list(dict.fromkeys(source for split in splits for source in split.sources))
+    if sources:
+        yield "### Where the rows come from"
+        rows = [(split.name, *(f"{split.sources.get(source, 0):,}" for source in sources)) for split in splits]
+        yield _table(["split", *sources], rows)
+
+
+def _origin(origin: Origin | None) -> Iterable[str]:
+    if origin is None:
+        return
+    yield "## Origin"
+    yield _table(
+        ["what", "value"],
+        [
+            ("trained", f"{origin.time:%Y-%m-%d %H:%M} UTC, run {origin.run}"),
+            ("by", origin.actor),
+            ("why", origin.why),
+            ("compared with", origin.parent or "no champion: there was none"),
+            *([("labels of users", origin.feedback)] if origin.feedback else []),
+        ],
+    )
 
 
 def _metrics(evaluation: Evaluation) -> Iterable[str]:
@@ -171,6 +219,10 @@ def _limits(evaluation: Evaluation) -> Iterable[str]:
     if worst is not None:
         limits.insert(0, f"The weakest judged slice is {_plain(worst.title)}, with a macro-F1 of {worst.macro_f1}.")
     yield "\n".join(f"- {limit}" for limit in limits)
+
+
+def _counts(column: pl.Series) -> dict[str, int]:
+    return dict(sorted(column.drop_nulls().value_counts().iter_rows()))
 
 
 def _value(metric: Metric | float | None) -> str:

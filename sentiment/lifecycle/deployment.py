@@ -19,7 +19,9 @@ from sentiment.stored import Frozen, Report
 from sentiment.tasks import task_of
 
 API_KEY_VARIABLE = "SENTIMENT_API_KEY"
-VALIDATION_ARTIFACT = "validation_artifact"  # the tag of a version with the id of its validation split in ZenML
+# The tags of a version with the ids of its splits in ZenML.
+TRAINING_ARTIFACT = "training_artifact"
+VALIDATION_ARTIFACT = "validation_artifact"
 
 
 class ServedModel(Report):

@@ -17,8 +17,8 @@ from sentiment.errors import ConfigError
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision
 from sentiment.home import PROJECT, current_user
-from sentiment.lifecycle.card import CardContext, SplitCounts, model_card
-from sentiment.lifecycle.deployment import VALIDATION_ARTIFACT
+from sentiment.lifecycle.card import CardContext, Origin, SplitCounts, model_card
+from sentiment.lifecycle.deployment import TRAINING_ARTIFACT, VALIDATION_ARTIFACT
 from sentiment.lifecycle.lifecycle import Lifecycle
 from sentiment.lifecycle.writing import add_report
 from sentiment.models.base import TextClassifier
@@ -27,6 +27,7 @@ from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.registry.records import ModelVersion
 from sentiment.stored import Report
 
+ARTIFACTS = {"train": TRAINING_ARTIFACT, "validation": VALIDATION_ARTIFACT}
 LIBRARIES = ("scikit-learn", "torch", "transformers", "tokenizers", "polars", "numpy")
 
 
@@ -53,13 +54,14 @@ def register_candidate(
     pages: Mapping[str, str],
     lifecycle: Lifecycle,
     run_id: str | None,
-    validation_artifact: str | None,
+    origin: Origin,
+    artifacts: Mapping[str, str],
 ) -> Registration:
     """Register the candidate with its card and `pages` (by file name). One that the gate approved is promoted, unless
     the champion is another by now than the gate saw.
 
-    A candidate that is the champion, byte for byte, is not registered again. `validation_artifact` is the id under
-    which deploy and score find the validation split.
+    A candidate that is the champion, byte for byte, is not registered again. `artifacts` are the ids under which
+    ZenML keeps the splits: deploy and score choose on the validation rows, and `reproduce` trains again.
     """
     name = config.model_name
     with tempfile.TemporaryDirectory() as temporary:
@@ -67,7 +69,13 @@ def register_candidate(
         candidate.save(folder)
         digest = saved_folder(candidate).digest
         context = _card_context(
-            evaluation, decision, splits, config, digest=digest, normaliser_version=candidate.normaliser.version
+            evaluation,
+            decision,
+            splits,
+            config,
+            digest=digest,
+            normaliser_version=candidate.normaliser.version,
+            origin=origin.model_copy(update={"parent": _parent(lifecycle, decision)}),
         )
         card = model_card(context)
         if decision.outcome == "unchanged":
@@ -93,7 +101,7 @@ def register_candidate(
                 "dataset": config.dataset.name,
                 "candidate": evaluation.name,
                 "git_commit": git_commit() or "unknown",
-                **({VALIDATION_ARTIFACT: validation_artifact} if validation_artifact else {}),
+                **{tag: artifacts[split] for split, tag in ARTIFACTS.items() if split in artifacts},
             },
             reports={
                 **pages,
@@ -120,11 +128,23 @@ def _complete_reports(lifecycle: Lifecycle, champion: ModelVersion, reference: R
         add_report(lifecycle.registry, champion.version, REFERENCE_FILE, reference.model_dump_json())
 
 
+def _parent(lifecycle: Lifecycle, decision: GateDecision) -> str | None:
+    """The version that the gate compared the candidate with."""
+    versions = lifecycle.registry.versions() if decision.champion_digest else []
+    numbers = [each.version for each in versions if each.digest == decision.champion_digest]
+    return f"version {numbers[-1]}" if numbers else None
+
+
 def _summary(registered: ModelVersion, candidate: str, model_name: str, *, approved: bool) -> str:
     if approved and registered.change and registered.change.event == "refused":
         return registered.change.summary  # another version became champion meanwhile
     status = "registered and promoted to champion" if approved else "registered, not promoted"
     return f"{model_name} version {registered.version} ({candidate}) is {status}."
+
+
+def _reproduce(model_name: str, digest: str) -> str:
+    model = f" --model {model_name}" if model_name != TrainConfig.model_fields["model_name"].default else ""
+    return f"python run.py reproduce {digest[:12]}{model}"
 
 
 def git_commit() -> str | None:
@@ -160,6 +180,7 @@ def _card_context(
     *,
     digest: str,
     normaliser_version: str,
+    origin: Origin,
 ) -> CardContext:
     model = next(model for model in config.models() if model.name == evaluation.name)
     return CardContext(
@@ -174,7 +195,8 @@ def _card_context(
         normaliser_version=normaliser_version,
         evaluation=evaluation,
         decision=decision,
-        command="python run.py train --config config.yaml  # in reports/, beside this card",
+        origin=origin,
+        command=_reproduce(config.model_name, digest),
         seed=config.seed,
         git_commit=git_commit(),
         versions={library: version(library) for library in LIBRARIES},

@@ -25,7 +25,7 @@ def training_config(config: RetrainConfig, registry: Registry) -> TrainConfig:
     name, champion = registry.model_name, registry.champion()
     if champion is None:
         raise SentimentError(f"{name} has no champion to retrain.", "Train one: python run.py train.")
-    own = _config_of(registry, champion.version)
+    own = config_of(registry, champion.version)
     if own is None:
         raise SentimentError(
             f"The config that {name} version {champion.version} was trained with is not stored, or not readable today.",
@@ -44,7 +44,7 @@ def require_data_of_champion(training: TrainConfig, registry: Registry) -> None:
     compared with.
     """
     champion = registry.champion()
-    own = _config_of(registry, champion.version) if champion else None
+    own = config_of(registry, champion.version) if champion else None
     if champion is None or own is None or _same(own.dataset, training.dataset):
         return
     before, now = own.dataset, training.dataset
@@ -62,7 +62,7 @@ def require_place_for(training: TrainConfig, registry: Registry) -> None:
     `training.replace_champion` says that other data is meant.
     """
     champion = registry.champion()
-    own = _config_of(registry, champion.version) if champion else None
+    own = config_of(registry, champion.version) if champion else None
     if champion is None or own is None or _same(own.dataset, training.dataset):
         return
     before, now = own.dataset, training.dataset
@@ -81,11 +81,12 @@ def require_place_for(training: TrainConfig, registry: Registry) -> None:
 
 def dataset_of(registry: Registry, version: int) -> str | None:
     """Name and place of what a version was trained on; None when its config is not stored, or not readable."""
-    own = _config_of(registry, version)
+    own = config_of(registry, version)
     return f"{own.dataset.name} ({shown(own.dataset.path)})" if own else None
 
 
-def _config_of(registry: Registry, version: int) -> TrainConfig | None:
+def config_of(registry: Registry, version: int) -> TrainConfig | None:
+    """The config that a version was trained with; None when it is not stored, or not readable today."""
     try:
         return validate(yaml.safe_load(registry.report(version, CONFIG_FILE)), TrainConfig, CONFIG_FILE, stored=True)
     except ConfigError:

@@ -33,7 +33,11 @@ def _context(evaluation: Evaluation, **changes: Any) -> CardContext:
         bundled_sample=False,
         splits=(
             SplitCounts(
-                name="train", rows=1000, labels={"negative": 480, "positive": 520}, languages={"ko": 700, "en": 300}
+                name="train",
+                rows=1000,
+                labels={"negative": 480, "positive": 520},
+                languages={"ko": 700, "en": 300},
+                sources={"app": 900, "feedback": 100},
             ),
             SplitCounts(name="test", rows=120, labels={"negative": 60, "positive": 60}, languages={"ko": 120}),
         ),
@@ -57,6 +61,7 @@ def test_the_card_states_everything(evaluation: Evaluation) -> None:
         "d" * 64,
         "e" * 64,
         "| train | 1,000 | 480 | 520 | 700 | 300 |",
+        "| train | 900 | 100 |",
         "| test | 120 | 60 | 60 | 120 | 0 |",
         f"| macro-F1 | {evaluation.macro_f1} |",
         "| language: en | 40 |",
@@ -106,5 +111,5 @@ def test_every_table_is_whole_whatever_the_names_are(evaluation: Evaluation) -> 
 def test_splits_are_counted_from_reviews() -> None:
     reviews = make_reviews([0, 1, 1, None], language=["ko", "en", None, "ko"])
     assert SplitCounts.of("train", reviews) == SplitCounts(
-        name="train", rows=4, labels={"negative": 1, "positive": 2}, languages={"en": 1, "ko": 2}
+        name="train", rows=4, labels={"negative": 1, "positive": 2}, languages={"en": 1, "ko": 2}, sources={"test": 4}
     )

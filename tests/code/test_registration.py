@@ -1,5 +1,6 @@
 """What registering keeps: the evidence once, the digests it says, and where the validation rows lie."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.lifecycle import Lifecycle
+from sentiment.lifecycle.card import Origin
 from sentiment.lifecycle.deployment import ServedModel
 from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.folder import saved_folder
@@ -29,6 +31,9 @@ TRUTH = np.arange(60) % 2
 SPLITS = {name: make_reviews([0, 1], text=[f"{name} 1", f"{name} 2"]) for name in ("train", "validation", "test")}
 REFERENCE = Reference.model_validate_json((GOLDEN / "reports" / "reference.json").read_text(encoding="utf-8"))
 CONFIG = load_config(CONFIGS / "train.yaml", TrainConfig)
+ORIGIN = Origin(
+    run="retrain-7", time=datetime(2026, 11, 29, tzinfo=UTC), actor="kim", why="a drop", feedback="250 of 290"
+)
 
 
 @pytest.fixture
@@ -61,7 +66,8 @@ def registered(lifecycle: Lifecycle, positive: float, outcome: str, reference: R
         pages={},
         lifecycle=lifecycle,
         run_id=None,
-        validation_artifact="an-id",
+        origin=ORIGIN,
+        artifacts={"train": "its-id", "validation": "an-id"},
     )
 
 
@@ -72,6 +78,8 @@ def test_what_the_gate_approved_is_champion_and_keeps_its_evidence(lifecycle: Li
     version = lifecycle.registry.get(1)
     assert version.tags["validation_artifact"] == "an-id"
     assert version.dataset_digest == SPLITS["train"].digest()
+
+    assert version.tags["training_artifact"] == "its-id"
 
     refused = registered(lifecycle, 0.7, "refuse")
     assert (refused.version, refused.promoted) == (2, False)
@@ -121,3 +129,18 @@ def test_the_validation_rows_are_looked_up_and_not_searched_for(monkeypatch: pyt
     assert rows.digest() == SPLITS["validation"].digest()
     assert validation_rows(served.model_copy(update={"validation_artifact": str(uuid4())})) is None
     assert "validation_artifact" not in served.served_json()
+
+
+def test_the_card_says_where_a_version_comes_from_and_how_to_make_it_again(lifecycle: Lifecycle) -> None:
+    first = registered(lifecycle, 0.6, "promote")
+    assert "| compared with | no champion: there was none |" in first.card
+    second = registered(lifecycle, 0.7, "promote")
+    for line in (
+        "| trained | 2026-11-29 00:00 UTC, run retrain-7 |",
+        "| by | kim |",
+        "| why | a drop |",
+        "| compared with | version 1 |",
+        "| labels of users | 250 of 290 |",
+        f"python run.py reproduce {second.digest[:12]}\n",
+    ):
+        assert line in second.card

@@ -119,3 +119,16 @@ def test_the_journal_tells_it_all(run: Run, retrained: subprocess.CompletedProce
     for sentence in expected:
         assert sentence in history, history
     assert "No retraining, though" in history
+
+
+def test_the_card_says_where_its_rows_come_from_and_its_command_makes_the_model_again(
+    run: Run, retrained: subprocess.CompletedProcess[str]
+) -> None:
+    card = run("models", "show", "2").stdout
+    assert re.search(r"labels of users.*accepted; quarantined: .*40 label flip", card), card
+    assert re.search(r"compared with *│? *version 1", card), card
+    command = re.search(r"python run\.py reproduce [0-9a-f]{12}", card)
+    assert command
+    again = run.shell(command.group())
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Version 2 is reproduced, byte for byte." in again.stdout

@@ -1,5 +1,6 @@
 """A transformer is serialised once a run: what the steps after training weigh, judge and register is its folder."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sentiment.config.train import TrainConfig
 from sentiment.data.reviews import Splits
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.judge import judge
+from sentiment.lifecycle.card import Origin
 from sentiment.lifecycle.lifecycle import Lifecycle
 from sentiment.lifecycle.registration import register_candidate
 from sentiment.models.folder import load_classifier, saved_folder, verify_manifest
@@ -65,7 +67,8 @@ def test_from_training_to_the_registry_it_is_serialised_once(
         pages={},
         lifecycle=Lifecycle(registry, f"sqlite:///{tmp_path}/predictions.db"),
         run_id=None,
-        validation_artifact=None,
+        origin=Origin(run="train-1", time=datetime.now(UTC), actor="kim", why="a test"),
+        artifacts={},
     )
     assert written == [tmp_path / "artifact"]
     assert registration.version is not None
