@@ -27,8 +27,18 @@ def file_options(command: Callable[P, R]) -> Callable[P, R]:
     return click.argument("file", required=False)(yes(command))
 
 
-def with_file(options: Options, file: str | None, command: str, *, yes: bool, labelled: bool) -> Options:
+def with_file(
+    options: Options,
+    file: str | None,
+    command: str,
+    *,
+    yes: bool,
+    labelled: bool,
+    usual: Callable[[], Mapping[str, Any]] = dict,
+) -> Options:
     """The options with what was found in the file, before what --set says.
+
+    `usual` gives keys of a dataset that hold for the file if they can; it is asked where nobody names the column.
 
     Raises ConfigError when something is doubtful and nobody can be asked, or who was asked says no.
     """
@@ -42,7 +52,9 @@ def with_file(options: Options, file: str | None, command: str, *, yes: bool, la
     from sentiment.data.inspection import inspect_file
     from sentiment.data.sources.local import local_files
 
-    found = inspect_file(local_files(file)[0], given, labelled=labelled)
+    found = inspect_file(
+        local_files(file)[0], given, labelled=labelled, usual={} if "text_column" in given else usual()
+    )
     found.settings["path"] = file
     _print(found)
     if found.doubts and not yes:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.console import Options, dropped_facts, pipeline_options, print_header, print_step, run_log, run_py
+from cli.console import (
+    Options,
+    chosen_stack,
+    dropped_facts,
+    pipeline_options,
+    print_header,
+    print_step,
+    run_log,
+    run_py,
+)
 from cli.console import out as console
 from cli.own_file import file_options, with_file
 from cli.scheduling import make_schedule, schedule_option
@@ -20,6 +30,7 @@ from sentiment.config.load import load_config
 if TYPE_CHECKING:
     from pipelines.score import OnProgress, ScoreResult
     from sentiment.config.dataset import DatasetConfig
+    from sentiment.config.score import ScoreConfig
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -40,16 +51,12 @@ def command(options: Options, schedule: str | None, file: str | None, yes: bool,
     FILE is a file of your own with texts. It is looked at first: what is found is printed, and what is doubtful is
     asked.
     """
-    options = with_file(options, file, "score", yes=yes, labelled=False)
-    from sentiment.config.score import ScoreConfig
-
-    config = load_config(options.config, ScoreConfig, options.overrides)
+    config, options = _config(options, file, yes=yes)
     from sentiment.data.read import source_digest
-    from sentiment.data.sources import check, shown
+    from sentiment.data.sources import shown
     from sentiment.scoring.answers import check_out
     from sentiment.scoring.batch import default_batch
 
-    check(config.dataset)
     if out:
         check_out(out, config.dataset)
     if schedule:
@@ -67,6 +74,25 @@ def command(options: Options, schedule: str | None, file: str | None, yes: bool,
     if out:
         _write(result, config.dataset, out)
     _print(result, options)
+
+
+def _config(options: Options, file: str | None, *, yes: bool) -> "tuple[ScoreConfig, Options]":
+    """What to score: what the champion's dataset says of its texts holds where nobody says otherwise."""
+    from sentiment.config.score import ScoreConfig
+
+    model_name = load_config(options.config, ScoreConfig, options.overrides).model_name
+    from sentiment.data.sources import check
+    from sentiment.registry import Registry, default_tracking_uri
+    from sentiment.retraining.training import dataset_to_score, require_own_texts
+    from stacks.catalogue import load_stack
+
+    registry = Registry(load_stack(chosen_stack()).tracking_uri or default_tracking_uri(), model_name)
+    usual = cache(partial(dataset_to_score, registry, dialect=file is None))
+    options = with_file(options, file, "score", yes=yes, labelled=False, usual=usual)
+    config = load_config(options.config, ScoreConfig, options.overrides, under={"dataset": usual()})
+    check(config.dataset)
+    require_own_texts(config.dataset, registry)
+    return config, options
 
 
 def _write(result: "ScoreResult", dataset: "DatasetConfig", path: Path) -> None:

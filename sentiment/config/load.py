@@ -69,13 +69,18 @@ CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
 
-def load_config(path: Path, model: type[ConfigT], overrides: Sequence[str] = ()) -> ConfigT:
+def load_config(
+    path: Path, model: type[ConfigT], overrides: Sequence[str] = (), *, under: Mapping[str, Any] | None = None
+) -> ConfigT:
     """Read `path`, apply `key.to.value=yaml` overrides in order, and validate against `model`.
+
+    `under` holds for keys that neither of the two says anything about.
 
     Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
     """
     raw = _read_config(path)
     _override(raw, overrides)
+    raw = overlay(under or {}, raw)
     return validate(expand(raw, source=str(path)), model, str(path))
 
 

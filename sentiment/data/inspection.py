@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -80,9 +81,12 @@ class Inspection:
         return " ".join(as_setting(key, value) for key, value in self.settings.items())
 
 
-def inspect_file(path: Path, given: Mapping[str, Any], *, labelled: bool) -> Inspection:
+def inspect_file(
+    path: Path, given: Mapping[str, Any], *, labelled: bool, usual: Mapping[str, Any] = MappingProxyType({})
+) -> Inspection:
     """Look at a local file. `given`: keys of `DatasetConfig` that somebody decided already; they are not guessed.
 
+    `usual`: how other files are read; its text column is taken where the file has it, without a question.
     `labelled`: whether labels are needed. Raises DataError for a file that cannot be read, has no columns or no header.
     """
     found = Inspection(path, {"path": str(path)})
@@ -92,6 +96,8 @@ def inspect_file(path: Path, given: Mapping[str, Any], *, labelled: bool) -> Ins
     columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
     _require_header(path, names, rows)
     _require_named(path, columns, given)
+    if usual.get("text_column") in columns:
+        given = {"text_column": usual["text_column"], **given}
     _find_text(columns, given, found)
     for role in ("created_at", "id"):
         _find_by_name(role, columns, given, found)

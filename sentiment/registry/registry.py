@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.models.folder import verify_manifest
 from sentiment.registry.records import HISTORY, Change, ModelVersion, Status
-from sentiment.registry.tracking import connect, expecting, stack_errors
+from sentiment.registry.tracking import connect, database_path, expecting, stack_errors
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -148,6 +148,8 @@ class Registry:
         return folder
 
     def _model(self) -> Any:
+        if _is_to_be_made(self.tracking_uri):
+            return None  # whoever only asks makes no database
         with expecting("RESOURCE_DOES_NOT_EXIST"):
             return self.client.get_registered_model(self.model_name)
         return None
@@ -186,6 +188,15 @@ class Registry:
     def _change(self, stored: str, **known: int) -> Change:
         told = {"model_name": self.model_name, **known, **json.loads(stored)}
         return Change.read(json.dumps(told), f"A change of {self.model_name} in the registry")
+
+
+def _is_to_be_made(tracking_uri: str) -> bool:
+    """Whether this is a database file that is not there. Raises OSError for a place where none can be."""
+    database = database_path(tracking_uri)
+    try:
+        return bool(database and not database.stat())
+    except FileNotFoundError:
+        return True
 
 
 def place_of(digest: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Any
 
 import yaml
 
@@ -12,6 +13,9 @@ from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.sources import shown
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.registry import Registry
+
+READING = ("text_column", "missing_values", "language", "max_chars")
+DIALECT = ("encoding", "separator", "quote_char")
 
 
 def training_config(config: RetrainConfig, registry: Registry) -> TrainConfig:
@@ -83,6 +87,30 @@ def dataset_of(registry: Registry, version: int) -> str | None:
     """Name and place of what a version was trained on; None when its config is not stored, or not readable."""
     own = config_of(registry, version)
     return f"{own.dataset.name} ({shown(own.dataset.path)})" if own else None
+
+
+def dataset_to_score(registry: Registry, *, dialect: bool) -> dict[str, Any]:
+    """How the texts of the champion are read: what other texts are read like, as keys of a dataset.
+
+    `dialect`: also how its files are written, which a file that was looked at says itself. Empty without a champion, or
+    when its config is not stored.
+    """
+    champion = registry.champion()
+    own = config_of(registry, champion.version) if champion else None
+    keys = (*READING, *DIALECT) if dialect else READING
+    return {} if own is None else own.dataset.model_dump(mode="json", include=set(keys), exclude_defaults=True)
+
+
+def require_own_texts(dataset: DatasetConfig, registry: Registry) -> None:
+    """Raise ConfigError when synthetic texts would be scored with a champion that learnt from real ones."""
+    champion = registry.champion()
+    own = config_of(registry, champion.version) if champion and dataset.synthetic else None
+    if champion and own and not own.dataset.synthetic:
+        raise ConfigError(
+            f"The config names {dataset.name} ({shown(dataset.path)}), which is synthetic; the champion "
+            f"{registry.model_name} version {champion.version} learnt from {_shown(own.dataset, dataset)}.",
+            "Name what is to be scored: python run.py score FILE",
+        )
 
 
 def config_of(registry: Registry, version: int) -> TrainConfig | None:

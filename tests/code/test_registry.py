@@ -243,3 +243,11 @@ def test_a_report_is_read_back_by_its_name(lifecycle: Lifecycle, tmp_path: Path)
         lifecycle.registry.report(version, "../card.md")
     add_report(lifecycle.registry, version, "reference.json", "{}")
     assert lifecycle.registry.report(version, "reference.json") == "{}"
+
+
+def test_whoever_only_asks_makes_no_database(tmp_path: Path) -> None:
+    registry = Registry(f"sqlite:///{tmp_path / 'home' / 'mlflow.db'}")
+    assert (registry.versions(), registry.champion(), registry.history()) == ([], None, [])
+    with pytest.raises(ConfigError, match="has no version 3"):
+        registry.get(3)
+    assert not (tmp_path / "home").exists()

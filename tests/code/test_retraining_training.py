@@ -10,9 +10,16 @@ import yaml
 from sentiment.config.load import CONFIGS, load_config
 from sentiment.config.monitor import MonitorConfig
 from sentiment.config.retrain import RetrainConfig
+from sentiment.config.score import ScoreConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.errors import ConfigError, SentimentError
-from sentiment.retraining.training import require_data_of_champion, require_place_for, training_config
+from sentiment.retraining.training import (
+    dataset_to_score,
+    require_data_of_champion,
+    require_own_texts,
+    require_place_for,
+    training_config,
+)
 
 SHOP = ("dataset.name=shop", "dataset.path=reviews.csv", "dataset.rating_column=stars", "split.test=0.3")
 
@@ -180,3 +187,33 @@ def test_the_demo_and_the_same_data_may_be_replaced(registry: Any) -> None:
     require_place_for(a_training(), nobody)
     with pytest.raises(ConfigError, match=r"labels negative, positive, .*; this run is for mine .* labels bad, good"):
         require_place_for(a_training("dataset.path=mine.csv", "dataset.labels=[bad, good]"), demo)
+
+
+def test_what_is_scored_is_read_as_the_champions_own_texts_are(own: TrainConfig) -> None:
+    dataset = own.dataset.model_copy(update={"text_column": "내용", "encoding": "cp949", "missing_values": ["없음"]})
+    stored = yaml.safe_dump(own.model_copy(update={"dataset": dataset}).model_dump(mode="json"), allow_unicode=True)
+    registry: Any = FakeRegistry(stored)
+    texts = {"text_column": "내용", "missing_values": ["없음"]}
+    assert dataset_to_score(registry, dialect=False) == texts
+    assert dataset_to_score(registry, dialect=True) == {**texts, "encoding": "cp949"}
+    nothing: Any = FakeRegistry(None)
+    nobody: Any = FakeRegistry(stored, champion=False)
+    assert dataset_to_score(nothing, dialect=True) == dataset_to_score(nobody, dialect=True) == {}
+
+    under = {"dataset": dataset_to_score(registry, dialect=True)}
+    score = load_config(CONFIGS / "score.yaml", ScoreConfig, ["dataset.path=new.csv"], under=under).dataset
+    assert (score.text_column, score.encoding, score.missing_values) == ("내용", "cp949", ["없음"])
+    named = ["dataset.path=new.csv", "dataset.text_column=body", "dataset.encoding=utf-8"]
+    score = load_config(CONFIGS / "score.yaml", ScoreConfig, named, under=under).dataset
+    assert (score.text_column, score.encoding, score.missing_values) == ("body", "utf-8", ["없음"])
+
+
+def test_the_bundled_sample_is_not_scored_with_a_model_of_real_texts(registry: Any, own: TrainConfig) -> None:
+    sample = load_config(CONFIGS / "score.yaml", ScoreConfig).dataset
+    with pytest.raises(ConfigError, match=r"names reviews \(.*\), which is synthetic; .* learnt from shop") as raised:
+        require_own_texts(sample, registry)
+    assert raised.value.fix == "Name what is to be scored: python run.py score FILE"
+    require_own_texts(own.dataset, registry)
+    demo = own.model_copy(update={"dataset": sample})
+    demonstration: Any = FakeRegistry(yaml.safe_dump(demo.model_dump(mode="json"), allow_unicode=True))
+    require_own_texts(sample, demonstration)

@@ -201,3 +201,18 @@ def test_a_file_is_named_once(tmp_path: Path) -> None:
     options = Options(Path("configs/train.yaml"), ("dataset.path=a.csv",), "laptop", use_cache=True)
     with pytest.raises(ConfigError, match=r"Two files are named: b\.csv and a\.csv"):
         with_file(options, "b.csv", "train", yes=False, labelled=True)
+
+
+def test_the_champions_text_column_is_taken_without_a_question(tmp_path: Path) -> None:
+    file = tmp_path / "my.csv"
+    file.write_text(table(["memo", "reply"], TEXTS * 5, TEXTS * 5), encoding="utf-8")
+    assert inspect_file(file, {}, labelled=False).doubts
+    found = inspect_file(file, {}, labelled=False, usual={"text_column": "reply"})
+    assert (found.settings["text_column"], found.doubts) == ("reply", [])
+    assert (
+        inspect_file(file, {"text_column": "memo"}, labelled=False, usual={"text_column": "reply"}).settings[
+            "text_column"
+        ]
+        == "memo"
+    )
+    assert inspect_file(file, {}, labelled=False, usual={"text_column": "gone"}).doubts
