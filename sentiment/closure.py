@@ -9,7 +9,7 @@ import ast
 import hashlib
 import pkgutil
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,8 @@ from sentiment.home import PROJECT
 
 # Folders that hold the standard library and installed packages.
 INSTALLED = frozenset({"site-packages", "lib", "lib64"})
+# In place of the names of all modules of a package.
+ITS_PACKAGE = "*its modules"
 
 
 class Closure(NamedTuple):
@@ -110,16 +112,29 @@ def _parents(module: str) -> list[str]:
 
 def _imported(module: str, path: Path, find: _Finder) -> Iterator[str]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in _runtime_nodes(ast.parse(path.read_bytes())):
+    for base, names in _statements(path.read_bytes(), package):
+        yield base
+        if ITS_PACKAGE in names:
+            yield from (f"{base}.{each.name}" for each in pkgutil.iter_modules([str(path.parent)]))
+        # What is imported from a package may be a module of it.
+        yield from (name for each in names if find.file_of(name := f"{base}.{each}"))
+
+
+@lru_cache(maxsize=2048)
+def _statements(source: bytes, package: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a module of `package` imports: modules, each with the names that are imported from it.
+
+    Read once, however many closures go through it.
+    """
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for node in _runtime_nodes(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [(alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, package)
-            yield base
-            # What is imported from a package may be a module of it.
-            yield from (name for alias in node.names if find.file_of(name := f"{base}.{alias.name}"))
+            found.append((_absolute(node, package), tuple(alias.name for alias in node.names)))
         elif isinstance(node, ast.FunctionDef) and _imports_its_package(node):
-            yield from (f"{package}.{each.name}" for each in pkgutil.iter_modules([str(path.parent)]))
+            found.append((package, (ITS_PACKAGE,)))
+    return tuple(found)
 
 
 def _imports_its_package(function: ast.FunctionDef) -> bool:
