@@ -176,9 +176,12 @@ def _run() -> int:
 
 
 def _tell(error: SentimentError, notes: Sequence[str]) -> None:
-    err.print(f"[red]error:[/] {escape(error.cause)}")
+    from cli.fixes import completed
+    from sentiment.text.pii import mask
+
+    err.print(f"[red]error:[/] {escape(mask(error.cause))}")
     if error.fix:
-        err.print(f"  fix: {escape(error.fix)}")
+        err.print(f"  fix: {escape(mask(completed(error.fix, commands, sys.argv[1:])))}")
     for note in notes:
         err.print(f"  {escape(note)}")
 

@@ -10,8 +10,8 @@ import click
 import yaml
 from rich.markup import escape
 
-from cli.console import Options, chosen_stack, out, run_py
-from sentiment.errors import ConfigError
+from cli.console import Options, out
+from sentiment.errors import OR, ConfigError
 
 if TYPE_CHECKING:
     from sentiment.data.inspection import Inspection
@@ -46,7 +46,10 @@ def with_file(
         return options
     given = _given(options)
     if "path" in given:
-        raise ConfigError(f"Two files are named: {file} and {given['path']} (dataset.path).", "Name one.")
+        raise ConfigError(
+            f"Two files are named: {file} and {given['path']} (dataset.path).",
+            f"Name one: {_again(command, file)}",
+        )
     if "://" in file:
         return replace(options, overrides=(f"{DATASET}path={file}", *options.overrides))
     from sentiment.data.inspection import inspect_file
@@ -58,8 +61,12 @@ def with_file(
     found.settings["path"] = file
     _print(found)
     if found.doubts and not yes:
-        _ask(found, f"{run_py(chosen_stack())} {command} {shlex.quote(file)}")
+        _ask(found, _again(command, file))
     return replace(options, overrides=(*found.overrides(), *options.overrides))
+
+
+def _again(command: str, file: str) -> str:
+    return f"python run.py {command} {shlex.quote(file)}"
 
 
 def _given(options: Options) -> Mapping[str, Any]:
@@ -83,8 +90,8 @@ def _ask(found: "Inspection", command: str) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty():
         if click.confirm("Go on like this?"):
             return
-        raise ConfigError("Nothing was started.", f"Say it with --set: {command} {found.options()}")
+        raise ConfigError("Nothing was started.", f"Say it with --set: {command} {found.typed()}")
     raise ConfigError(
         f"{found.path} leaves a question that only you can answer: {' '.join(found.doubts)}",
-        f"Answer with --set, or take the guess: {command} --yes",
+        f"Take the guess: {command} --yes{OR}Answer otherwise with --set: {command} {found.typed()}",
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 from rich.markup import escape
 
-from cli.console import chosen_stack, model_option, out, stack_option
+from cli.console import chosen_stack, model_option, out, run_py, stack_option
 
 
 @click.command("predict")
@@ -22,7 +22,10 @@ def command(texts: Sequence[str], as_json: bool, model_name: str) -> None:
     from stacks.catalogue import load_stack
 
     if nothing := [str(position) for position, text in enumerate(texts, start=1) if says_nothing(text)]:
-        raise ConfigError(f"Text {', '.join(nothing)} says nothing.", "Give a text with words or emoji in it.")
+        raise ConfigError(
+            f"Text {', '.join(nothing)} says nothing.",
+            f'Give one with words or emoji: {run_py(chosen_stack())} predict "TEXT"',
+        )
     predictor = Predictor.champion(load_stack(chosen_stack()).tracking_uri, model_name)
     predictions = predictor.predict(list(texts), return_probs=True)
     if as_json:

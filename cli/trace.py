@@ -31,7 +31,8 @@ def command(prediction_id: str) -> None:
     found = trace(default_database_url(), prediction_id.strip().lower())
     if found is None:
         raise ConfigError(
-            f"There is no prediction {prediction_id}.", "An answer is logged a moment after it is given; old ones go."
+            f"There is no prediction {prediction_id}.",
+            "Write the id of an answer that the endpoint still has: GET /recent shows the latest.",
         )
     _print_answer(found)
     if not found.model_version.isdigit():

@@ -200,7 +200,9 @@ def _alone(model_name: str) -> Iterator[None]:
     try:
         held = FileLock(home() / f"watch-{model_name}.lock").acquire(timeout=0)
     except Timeout:
-        raise SentimentError(f"Another watch of {model_name} runs.", "Stop it first.") from None
+        raise SentimentError(
+            f"Another watch of {model_name} runs.", "Let it do the work, or end it first: Ctrl-C in its terminal."
+        ) from None
     with held:
         yield
 

@@ -113,7 +113,7 @@ def launch_retrain(
     data that does not pass validation. A deployment that fails is in the result.
     """
     if not decision.retrain:
-        raise SentimentError(decision.summary, "See what stands in the way: python run.py retrain status.")
+        raise SentimentError(decision.summary, "Let it go on: python run.py retrain resume --reason WHY")
     started = time.monotonic()
     stack = load_stack(stack_name)
     learnt = _training(config, stack)

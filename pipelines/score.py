@@ -16,7 +16,7 @@ from pipelines.common.launching import OnStep, launching, report_of
 from pipelines.common.scheduling import Scheduled, require_schedulable, say_nothing, schedule_pipeline
 from pipelines.common.watching import repeating
 from sentiment.config.score import ScoreConfig
-from sentiment.errors import ConfigError
+from sentiment.errors import ConfigError, option
 from sentiment.scoring.summary import ScoringSummary
 from steps.common.names import PROGRESS, SCORING_SUMMARY
 from steps.scoring import collect_scores, fetch_scorer, score_shard, snapshot_source
@@ -78,7 +78,7 @@ def schedule_score(config: ScoreConfig, stack_name: str, cron: str) -> Scheduled
     if batch is None:
         raise ConfigError(
             "A schedule of score needs the name of a batch: one made from today's reviews would be tomorrow's, too.",
-            "Name it: --set batch=reviews",
+            f"Name it: {option('batch', config.dataset.name)}",
         )
     with launching("score", stack_name, say_nothing, model_name=config.model_name) as launch:
         return schedule_pipeline(

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NotRequired, Self, TypedDict
 
-from sentiment.errors import DataError, SentimentError
+from sentiment.errors import DataError, SentimentError, option
 from sentiment.home import home
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import MANIFEST, folder_digest, load_classifier
 from sentiment.registry.local import local_champion
-from sentiment.registry.registry import Registry
+from sentiment.registry.registry import DEFAULT_NAME, Registry
 from sentiment.registry.tracking import database_path, default_tracking_uri, without_credentials
+from sentiment.stored import ROLL_BACK
 from sentiment.tasks import task_of
 
 
@@ -69,11 +70,13 @@ class Predictor:
         Raises DataError naming the position of the first item that is not a string.
         """
         if not isinstance(texts, Iterable) or isinstance(texts, bytes):
-            raise DataError(f"Texts of type {type(texts).__name__} cannot be classified.", "Pass a string or a list.")
+            raise DataError(
+                f"Texts of type {type(texts).__name__} cannot be classified.", "Pass a string, or a list of strings."
+            )
         batch = [texts] if isinstance(texts, str) else list(texts)
         for position, text in enumerate(batch):
             if not isinstance(text, str):
-                raise DataError(f"Text {position} is of type {type(text).__name__}.", "Pass strings.")
+                raise DataError(f"Text {position} is of type {type(text).__name__}.", "Pass strings only.")
         if not batch:
             return []
         labels, answer = self.classifier.labels, task_of(self.classifier.task).answer
@@ -93,13 +96,17 @@ def _load_verified(folder: Path, digest: str) -> TextClassifier:
     ) != digest:  # the manifest; load_classifier holds the files against it
         raise SentimentError(
             f"The model in {folder} is not the one that was registered.",
-            "Roll back to a version that verifies: python run.py models rollback --reason ...",
+            ROLL_BACK,
         )
     return load_classifier(folder)
+
+
+def _named(model_name: str) -> str:
+    return "" if model_name == DEFAULT_NAME else f" {option('model_name', model_name)}"
 
 
 def _no_champion(model_name: str, uri: str) -> SentimentError:
     return SentimentError(
         f"{model_name} has no champion in {without_credentials(uri)} yet.",
-        "Train and promote one: python run.py train.",
+        f"Train and promote one: python run.py train{_named(model_name)}",
     )

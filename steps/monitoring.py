@@ -68,14 +68,14 @@ def fetch_reference(
     models = registry(model_name)
     champion = models.champion()
     if champion is None:
-        raise SentimentError(f"{model_name} has no champion to monitor.", "Train one: python run.py train.")
+        raise SentimentError(f"{model_name} has no champion to monitor.", "Train one: python run.py train")
     version = str(champion.version)
     try:
         stored = models.report(champion.version, REFERENCE_FILE)
     except ConfigError as error:
         raise SentimentError(
             f"Version {version} of {model_name} was registered without a reference to compare with.",
-            "Train it again, which adds one: python run.py train.",
+            "Train it again, which adds one: python run.py train",
         ) from error
     reference = Reference.read(stored, f"The reference of {model_name} version {version}")
     log_metadata({SUMMARY: f"{model_name} version {version}: {reference.summary.rstrip('.')}"})

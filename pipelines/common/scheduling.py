@@ -18,11 +18,11 @@ from zenml.pipelines.pipeline_definition import Pipeline
 
 from pipelines.common.launching import Launch
 from pipelines.common.watching import StepLine
-from sentiment.errors import ConfigError, StackError
+from sentiment.errors import OR, ConfigError, StackError, nearest
 from stacks.catalogue import load_stack
 from stacks.flavors import import_from_project, known_flavors, validated
 
-ELSEWHERE = "Use `python run.py watch --every 1h` or deploy/cron: docs/operations/schedules.md."
+ELSEWHERE = f"Let a process of your own do it: python run.py watch --every 1h{OR}Use cron: docs/operations/schedules.md"
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,18 @@ def require_schedulable(stack_name: str, cron: str) -> None:
         CronTrigger.from_crontab(cron, UTC)
     except ValueError as error:
         raise ConfigError(
-            f"{cron!r} is no cron expression ({error}).", 'Write five fields, such as "0 * * * *" for every full hour.'
+            f"{cron!r} is no cron expression ({error}).",
+            "Write five fields; every full hour is this one: --schedule '0 * * * *'",
         ) from None
     import_from_project()
     component = load_stack(stack_name).components.get("orchestrator")
     flavor = known_flavors(StackComponentType.ORCHESTRATOR).get(component.flavor) if component else None
     if component is None or flavor is None:
-        raise StackError(f"The stack {stack_name} has no orchestrator that ZenML knows.", "Correct the stack file.")
+        known = known_flavors(StackComponentType.ORCHESTRATOR)
+        raise StackError(
+            f"The stack {stack_name} has no orchestrator that ZenML knows.",
+            f"Name its flavor in the stack file: {nearest(component.flavor if component else '', known)}",
+        )
     config = validated("orchestrator", component, flavor.config_class)
     if not (isinstance(config, BaseOrchestratorConfig) and config.is_schedulable):
         raise StackError(f"The orchestrator {component.flavor} of the stack {stack_name} has no schedules.", ELSEWHERE)

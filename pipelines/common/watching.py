@@ -18,11 +18,12 @@ from zenml.enums import ExecutionStatus
 from zenml.models import PipelineRunResponse, StepRunResponse
 
 from sentiment import errors
-from sentiment.errors import SentimentError
+from sentiment.errors import OR, SentimentError
 from sentiment.text.pii import mask
 from steps.common.names import SUMMARY
 
 POLL_SECONDS = 1.0
+AGAIN = "Run the same command again: what finished is kept."
 OURS = re.compile(r"^sentiment\.errors\.(\w+): ", re.MULTILINE)
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ def _failure(run_name: str, error: Exception | None) -> SentimentError:
             if step.exception_info is None:
                 return _lost(step.name, error)
             return error_of(step.name, step.exception_info.traceback)
-    return SentimentError(f"The run did not complete: {mask(str(error)) if error else 'see its log'}.")
+    why = mask(str(error)).strip().partition("\n")[0].rstrip(".") if error else "it says nothing of why"
+    return SentimentError(f"The run did not complete: {why}.", AGAIN)
 
 
 def _lost(step: str, error: Exception | None) -> SentimentError:
@@ -125,7 +127,7 @@ def _lost(step: str, error: Exception | None) -> SentimentError:
         f"The step {step} could not be run to its end: {told}."
         if told
         else f"The step {step} ended without a word: its process was killed, or its machine was lost.",
-        "Run the same command again: what finished is kept. If memory ran out, give the step more in the stack file.",
+        f"{AGAIN}{OR}If memory ran out, give the step more in the stack file.",
     )
 
 
@@ -135,4 +137,5 @@ def error_of(step: str, traceback: str) -> SentimentError:
         raised = found[-1]  # before it are the errors that led to it
         kind: type[SentimentError] = getattr(errors, raised[1])
         return kind(traceback[raised.end() :].strip())
-    return SentimentError(f"The step {step} failed: {mask(traceback.strip().splitlines()[-1])}.")
+    last = mask(traceback.strip().splitlines()[-1]).rstrip(".")
+    return SentimentError(f"The step {step} failed: {last}.", f"{AGAIN}{OR}If it fails the same way, report it.")

@@ -2,12 +2,16 @@
 
 from datetime import date
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sentiment.stored import Config
+from sentiment.errors import option
+from sentiment.stored import Config, disagreement, written_as
 
+Sha256 = Annotated[
+    str, written_as(r"[0-9a-f]{64}", "64 of the characters 0-9 and a-f, as sha256sum prints them", "null")
+]
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 # What programs write where there is nothing.
 MISSING = ("NaN", "null", "None", "N/A", "NA", "#N/A", "-", "--")
@@ -32,11 +36,11 @@ class DatasetConfig(Config):
     path: str
     query: str | None = None
     synthetic: bool = False
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256 | None = None
     validation_path: str | None = None
-    validation_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    validation_sha256: Sha256 | None = None
     test_path: str | None = None
-    test_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    test_sha256: Sha256 | None = None
 
     format: Format | None = None
     encoding: str = "utf-8"
@@ -73,22 +77,34 @@ class DatasetConfig(Config):
     @model_validator(mode="after")
     def _label_names_agree(self) -> "DatasetConfig":
         if len(set(self.labels)) < len(self.labels):
-            raise ValueError(f"labels names a label twice: {self.labels}")
+            labels = [*dict.fromkeys(self.labels)]
+            raise disagreement(
+                f"labels names a label twice: {', '.join(self.labels)}",
+                f"Name each once: {option('dataset.labels', labels)}",
+            )
         mapped = {name for name in (self.label_values or {}).values() if name is not None}
         named = mapped | set(self.rating_ranges)
         default = DatasetConfig.model_fields["rating_ranges"].default
         if self.rating_ranges == default and not set(default) <= set(self.labels):
             named = mapped  # other labels, given by a label column
         if unknown := sorted(named - set(self.labels)):
-            raise ValueError(f"label_values or rating_ranges name {unknown}, which labels {self.labels} does not have")
+            raise disagreement(
+                f"label_values or rating_ranges name {', '.join(unknown)}, but labels only {', '.join(self.labels)}",
+                f"Name them all: {option('dataset.labels', sorted(named))}",
+            )
         return self
 
     @model_validator(mode="after")
     def _ranges_are_apart(self) -> "DatasetConfig":
         ranges = sorted(self.rating_ranges.values())
+        default = DatasetConfig.model_fields["rating_ranges"].default
         overlap = any(below[1] >= above[0] for below, above in pairwise(ranges))
         if overlap or any(low > high for low, high in ranges):
-            raise ValueError(f"rating_ranges must be [low, high] and must not overlap: {self.rating_ranges}")
+            written = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in self.rating_ranges.items())
+            raise disagreement(
+                f"rating_ranges overlap, or have the higher number first: {written}",
+                f"Set ranges that are apart, the lower number first: {option('dataset.rating_ranges', default)}",
+            )
         return self
 
     def named_paths(self) -> dict[str, tuple[str, str | None]]:
@@ -117,7 +133,10 @@ class SplitConfig(Config):
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> "SplitConfig":
         if self.validation + self.test >= 1:
-            raise ValueError("validation and test together leave no rows for train")
+            raise disagreement(
+                "validation and test together leave no rows for train",
+                f"Make them smaller: {option('split.validation', 0.1)} {option('split.test', 0.1)}",
+            )
         return self
 
 

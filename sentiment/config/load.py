@@ -15,12 +15,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, to_jsonable_python
 
-from sentiment.errors import ConfigError, nearest
+from sentiment.errors import ConfigError, nearest, option, setting
 from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home
 from sentiment.kinds import ModelConfig, config_class
-from sentiment.stored import REMOVED_KEY, STORED, Frozen
+from sentiment.stored import REMOVED_KEY, STORED, Frozen, must
 
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
 
@@ -42,7 +43,7 @@ def expand(value: Any, *, source: str = "The config", environ: Mapping[str, str]
         if default is None:
             raise ConfigError(
                 f"{source} needs the environment variable {name}, which is not set.",
-                f"Set it: export {name}=...",
+                f"Set it: export {name}=VALUE",
             )
         return default.removeprefix(":-")
 
@@ -61,7 +62,15 @@ def _expand(value: Any, replaced: Callable[[re.Match[str]], str]) -> Any:
 
 CONFIGS = PROJECT / "configs"
 # What a dataset file says of the very file it names, and what is not true of another one put in its place.
+_KINDS = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a truth value"}
 FACTS_OF_A_FILE = ("sha256", "synthetic", "created_from", "created_before", "query")
+# Of the keys that have no default.
+_EXAMPLES = {
+    "dataset": "sample",
+    "candidates": ["linear"],
+    "deployment": "configs/deploy.yaml",
+    "retrain": "configs/retrain.yaml",
+}
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 # Keys whose value may be the path of another pipeline's config file.
 CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
@@ -81,7 +90,7 @@ def load_config(
     raw = _read_config(path)
     _override(raw, overrides)
     raw = overlay(under or {}, raw)
-    return validate(expand(raw, source=str(path)), model, str(path))
+    return validate(expand(raw, source=str(path)), model, str(path), option_prefix="")
 
 
 def forgotten(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
@@ -89,15 +98,23 @@ def forgotten(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, 
     return _override(_read_config(path), overrides)
 
 
-def validate(raw: Mapping[str, Any], model: type[ConfigT], source: str, *, stored: bool = False) -> ConfigT:
+def validate(
+    raw: Mapping[str, Any],
+    model: type[ConfigT],
+    source: str,
+    *,
+    stored: bool = False,
+    option_prefix: str | None = None,
+) -> ConfigT:
     """Validate `raw` against `model`; `source` names it in errors.
 
     `stored`: an earlier version may have written it, so keys that are no longer a setting are dropped.
+    `option_prefix`: what --set has before its keys; None where it cannot change them.
     """
     try:
         return model.model_validate(raw, context=STORED if stored else None)
     except ValidationError as error:
-        raise _config_error(model, raw, error.errors()[0], source) from None
+        raise _config_error(model, raw, error.errors()[0], source, option_prefix) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -109,15 +126,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(location.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        names = [file.name for file in location.parent.glob("*.yaml")] if location.parent.is_dir() else []
-        raise ConfigError(f"The config file {path} does not exist.", nearest(path.name, names)) from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise ConfigError(f"{path} is not a readable YAML file: {' '.join(str(error).split())}.") from None
+        raise ConfigError(f"The config file {path} does not exist.", _nearest_file(path, location.parent)) from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder, not a config file.", _nearest_file(path, location)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where, fix = _unreadable(error)
+        raise ConfigError(f"{path}{where}.", fix) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold a mapping of keys, not a {type(content).__name__}.")
+        raise ConfigError(
+            f"{path} holds {_KINDS.get(type(content), 'a value')}, not keys.", "Write lines of `key: value`."
+        )
     return content
+
+
+def _nearest_file(path: Path, folder: Path) -> str:
+    """One sentence with the config file that may be meant."""
+    files = [*(folder.glob("*.yaml") if folder.is_dir() else ())] or [*CONFIGS.glob("*.yaml")]
+    shown = [str(file.relative_to(PROJECT) if file.is_relative_to(PROJECT) else file) for file in files]
+    return nearest(str(path), shown)
+
+
+def _unreadable(error: yaml.YAMLError | UnicodeDecodeError) -> tuple[str, str]:
+    """What is wrong with a file that is no YAML and where, and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        return " is not UTF-8 text", "Save it as UTF-8."
+    mark = getattr(error, "problem_mark", None)
+    line = f", line {mark.line + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or "a character that YAML does not allow"
+    return (
+        f"{line} is not YAML: {problem}",
+        "Correct that line: `key: value`, spaces and no tabs before it, and quotes around a text with : or #.",
+    )
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -139,7 +180,8 @@ def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, dict[s
     for override in overrides:
         key, found, text = override.partition("=")
         if not found or not key:
-            raise ConfigError(f"--set {override} is not an assignment.", "Write it as --set key.to.value=VALUE.")
+            name = re.split(r"[\s:=]", override, maxsplit=1)[0]
+            raise ConfigError(f"--set {override} is not an assignment.", f"Write it as --set {name or 'KEY'}=VALUE")
         dataset, last = _dataset_of(raw, key)
         if last == "path":
             facts = [fact for fact in FACTS_OF_A_FILE if key.removesuffix(last) + fact not in given]
@@ -188,7 +230,8 @@ def _parse(override: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: the value is not valid YAML.", "Quote it.") from None
+        key = override.partition("=")[0]
+        raise ConfigError(f"--set {override}: the value is not valid YAML.", f"Quote it: {option(key, text)}") from None
 
 
 def _assign(target: Any, keys: Sequence[str], value: Any) -> None:
@@ -234,22 +277,48 @@ def _index(items: list[Any], key: str) -> int:
     raise ConfigError(f"--set: the list has no entry {key!r}.", nearest(key, names))
 
 
-def _config_error(model: type[BaseModel], raw: Mapping[str, Any], error: ErrorDetails, source: str) -> ConfigError:
+def _config_error(
+    model: type[BaseModel], raw: Mapping[str, Any], error: ErrorDetails, source: str, option_prefix: str | None
+) -> ConfigError:
     location = error["loc"]
     named = ".".join(map(str, location))
+    context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
         valid = _fields_at(model, raw, location[:-1])
         return ConfigError(f"{source}: unknown key {named!r}.", nearest(str(location[-1]), valid))
     if error["type"] == REMOVED_KEY:
-        key = ".".join(map(str, (*location, error["ctx"]["key"])))
+        key = ".".join(map(str, (*location, context["key"])))
         return ConfigError(f"{source}: `{key}` is no longer a setting.", "Leave it out: its value is fixed now.")
-    if error["type"] == "missing":
-        return ConfigError(f"{source}: the key {named!r} is required.")
-    fix = str(error.get("ctx", {}).get("fix", ""))
-    return ConfigError(f"{source}: {named or 'the config'}: {error['msg']}.", fix)
+    if "cause" in context:
+        return ConfigError(f"{source}: {named or 'the config'}: {error['msg']}.", str(context.get("fix", "")))
+    return ConfigError(
+        f"{source}: {named or 'the config'} {must(error)}.", _other_value(model, raw, error, option_prefix)
+    )
 
 
-def _fields_at(model: type[BaseModel], raw: Any, location: Sequence[int | str]) -> set[str]:
+def _other_value(model: type[BaseModel], raw: Any, error: ErrorDetails, option_prefix: str | None) -> str:
+    """The fix for a value that is not allowed: one that is, for its key or for the nearest one above that has one."""
+    context = error.get("ctx", {})
+    example, said = context.get("example", context.get("ge", context.get("le"))), "One that is allowed"
+    location = [str(part) for part in error["loc"]]
+    for last in reversed(range(len(location))):
+        field = _fields_at(model, raw, error["loc"][:last]).get(location[last])
+        if field is not None and not field.is_required():
+            example, said = field.get_default(call_default_factory=True, validated_data={}), "Its default"
+        elif location[last] in _EXAMPLES:
+            example, said = _EXAMPLES[location[last]], "For example"
+        elif field is not None and example is None:
+            example, said = "VALUE", "Give it one"
+        if field is not None or last == 0:
+            location = location[: last + 1]
+            break
+    shown = to_jsonable_python(example)
+    if option_prefix is None:
+        return f"{said}: write {location[-1]}: {setting('', shown)[1:]}" if location else "Correct it."
+    return f"{said}: {option(option_prefix + '.'.join(location), shown)}"
+
+
+def _fields_at(model: type[BaseModel], raw: Any, location: Sequence[int | str]) -> dict[str, FieldInfo]:
     models = [model]
     for part in location:
         inner = [field for each in models if (field := each.model_fields.get(str(part)))]
@@ -261,7 +330,7 @@ def _fields_at(model: type[BaseModel], raw: Any, location: Sequence[int | str]) 
             raw = raw[part]
         if ModelConfig in models and isinstance(raw, Mapping):
             models = [config_class(raw["kind"])]
-    return {name for each in models for name in each.model_fields}
+    return {name: field for each in models for name, field in each.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -7,7 +7,8 @@ from pydantic_core import to_jsonable_python
 
 from sentiment.config.deploy import DeployConfig
 from sentiment.config.train import TrainConfig
-from sentiment.stored import Config
+from sentiment.errors import option
+from sentiment.stored import Config, disagreement
 
 Share = Annotated[float, Field(gt=0, le=1)]
 # Validated once they are laid over a train config. YAML reads 2026-01-01 as a date, which JSON does not have.
@@ -82,11 +83,17 @@ class RetrainConfig(Config):
             names["train_changes.model_name"] = self.train_changes["model_name"]
         for key, name in names.items():
             if name != self.model_name:
-                raise ValueError(f"model_name is {self.model_name!r}, {key} {name!r}")
+                raise disagreement(
+                    f"model_name is {self.model_name!r}, {key} {name!r}",
+                    f"Name one model: {option('model_name', name)}",
+                )
         return self
 
     @model_validator(mode="after")
     def _changes_are_of_the_champion(self) -> Self:
         if self.train is not None and self.train_changes:
-            raise ValueError("train_changes are for the champion's config; with train, change that itself")
+            raise disagreement(
+                "train_changes are for the champion's config, and train names another",
+                "Leave train_changes out, and change train itself",
+            )
         return self

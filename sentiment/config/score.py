@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.deploy import ExportConfig
-from sentiment.stored import Config
+from sentiment.stored import Config, written_as
 
 
 def _as_text(value: Any) -> Any:
@@ -18,7 +18,11 @@ def _as_text(value: Any) -> Any:
 BatchName = Annotated[
     str,
     BeforeValidator(_as_text),
-    Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*$"),
+    written_as(
+        r"(?=.{1,200}$)[^\s\x00-\x1f\x7f]+( [^\s\x00-\x1f\x7f]+)*",
+        "a name of 1 to 200 characters, with single spaces between its words",
+        "reviews",
+    ),
 ]
 
 

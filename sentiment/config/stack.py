@@ -4,12 +4,14 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
-from sentiment.stored import Frozen
+from sentiment.stored import Frozen, disagreement, written_as
 
 # The name of an environment variable that holds a secret; one that ends in "?" may be unset.
-SecretVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\??$")]
+SecretVariable = Annotated[
+    str, written_as(r"[A-Za-z_][A-Za-z0-9_]*\??", "the name of an environment variable", "MY_SECRET")
+]
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +47,9 @@ class ResourcesConfig(Frozen):
 
     cpu_count: PositiveFloat | None = None
     gpu_count: Annotated[int, Field(ge=0)] | None = None
-    memory: Annotated[str, Field(pattern=r"^[0-9]+[KMGTP]i?B$")] | None = None
+    memory: Annotated[str, written_as(r"[0-9]+[KMGTP]i?B", "a number of bytes such as 4GB or 512MiB", "4GB")] | None = (
+        None
+    )
 
 
 class RetryConfig(Frozen):
@@ -106,7 +110,9 @@ class StackConfig(Frozen):
         for place, settings in places.items():
             for kind in ("orchestrator", "step_operator"):
                 if kind not in self.components and getattr(settings, kind):
-                    raise ValueError(f"{place}.{kind}: the stack has no {kind}")
+                    raise disagreement(
+                        f"{place}.{kind}: the stack has no {kind}", f"Take {place}.{kind} out of the stack file"
+                    )
         return self
 
     def enabled(self, environ: Mapping[str, str] | None = None) -> dict[str, Component]:

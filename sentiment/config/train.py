@@ -6,9 +6,10 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from sentiment.config.dataset import DatasetConfig, SplitConfig, ValidationConfig
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
+from sentiment.errors import option
 from sentiment.kinds import ModelConfig
 from sentiment.kinds.linear import LinearConfig
-from sentiment.stored import Config
+from sentiment.stored import Config, disagreement
 from sentiment.text.normalise import TextNormaliser
 
 # The report of a registered version that holds the config it was trained with.
@@ -48,7 +49,11 @@ class TrainConfig(Config):
     def _names_are_unique(self) -> Self:
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) != len(names):
-            raise ValueError(f"two candidates share a name: {', '.join(names)}")
+            again = next(at for at, name in enumerate(names) if name in names[:at])
+            raise disagreement(
+                f"two candidates share a name: {', '.join(names)}",
+                f"Give one another name: {option(f'candidates.{again}.name', f'{names[again]}-2')}",
+            )
         return self
 
     def models(self) -> tuple[ModelConfig, ...]:

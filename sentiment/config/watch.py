@@ -19,6 +19,7 @@ def interval(text: str) -> timedelta:
     span = timedelta(**{UNITS[found[2]]: int(found[1])}) if found else timedelta()
     if not timedelta() < span <= timedelta(days=LONGEST_DAYS):
         raise ConfigError(
-            f"{text!r} is no interval.", f"Write a whole number and s, m, h or d, such as 15m; at most {LONGEST_DAYS}d."
+            f"{text!r} is no interval of at most {LONGEST_DAYS} days.",
+            "Write a whole number and s, m, h or d: --every 15m",
         )
     return span

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sentiment.data.names import masked
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 
 # What files put between their fields, most usual first.
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", "@": "at signs"}
@@ -49,12 +49,12 @@ def check_separator(path: Path, plain: Path, separator: str, quote_char: str | N
         lines = list(islice(file, SAMPLE_LINES))
         found = fitting_separator(lines, separator, quote_char)
     if found and found != separator:
-        names = {"\t": "dataset.format=tsv", ",": "dataset.format=csv"}
-        setting = names.get(found) or f"\"dataset.separator='{found}'\""
+        forms = {"\t": "tsv", ",": "csv"}
+        setting = option("dataset.format", forms[found]) if found in forms else option("dataset.separator", found)
         raise DataError(
             f"{path}: {SEPARATORS[found]} ({found!r}) are between the columns, "
             f"not {SEPARATORS.get(separator, repr(separator))}.",
-            f"Set it: --set {setting}",
+            f"Set it: {setting}",
         )
 
 
@@ -76,11 +76,12 @@ def count_rows(path: Path, plain: Path, separator: str, quote_char: str | None) 
 
     Raises DataError for a quote that never closes, and for one that makes a text of what looks like rows.
     """
-    try:
-        with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
-            return _Records(path, file, separator, quote_char).count()
-    except csv.Error as error:
-        raise DataError(f"{path} is not readable as separated values: {error}.", _unquote(path)) from None
+    with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
+        records = _Records(path, file, separator, quote_char)
+        try:
+            return records.count()
+        except csv.Error as error:
+            raise DataError(f"{path}, line {records.line}: {error}.", unquote(path)) from None
 
 
 class _Records:
@@ -90,7 +91,7 @@ class _Records:
         self._path, self._separator, self._quote = path, separator, quote_char
         self._file = file
         self._taken: list[str] = []
-        self._line = 0
+        self.line = 0
         self._columns: list[Counter[str]] = []
         self._sampled = 0
 
@@ -109,14 +110,14 @@ class _Records:
             if len(lines) == 1:
                 self._learn(row)
             elif suspect := self._suspect(lines):
-                suspects.append((self._line - len(lines) + 1, suspect))
+                suspects.append((self.line - len(lines) + 1, suspect))
         for line, parts in suspects:
             self._judge(line, parts)
         return rows
 
     def _lines(self) -> Iterator[str]:
         for line in self._file:
-            self._line += 1
+            self.line += 1
             # The csv module takes a carriage return for the end of a row; the reader of the data does not.
             end = "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ""
             kept = line[: len(line) - len(end)].replace("\r", " ") + end
@@ -132,10 +133,8 @@ class _Records:
     def _suspect(self, lines: list[str]) -> list[Row] | None:
         """The lines of one record as rows without quotes, when each has the header's number of fields."""
         if "".join(lines).count(str(self._quote)) % 2:
-            line = self._line - len(lines) + 1
-            raise DataError(
-                f"{self._path}, line {line}: a quote opens a text and none closes it.", _unquote(self._path)
-            )
+            line = self.line - len(lines) + 1
+            raise DataError(f"{self._path}, line {line}: a quote opens a text and none closes it.", unquote(self._path))
         rows: list[Row] = [next(reader([line], self._separator, None), []) for line in lines if line.strip()]
         width = len(self._columns)
         return rows if width > 1 and all(len(row) == width for row in rows) else None
@@ -147,7 +146,7 @@ class _Records:
             raise DataError(
                 f"{self._path}, line {line}: a quote makes one text of {len(rows)} lines that look like rows "
                 f"(the first begins with {masked(rows[0][0])!r}).",
-                _unquote(self._path),
+                unquote(self._path),
             )
 
     @staticmethod
@@ -176,8 +175,9 @@ def is_number(value: str) -> bool:
     return True
 
 
-def _unquote(path: Path) -> str:
+def unquote(path: Path) -> str:
+    """The ways out where quotes are not what they seem."""
     return (
-        "Add --set dataset.quote_char=null if the file quotes nothing; "
-        f"if it does, write {masked(path.name)} again with every quote in a text doubled."
+        f"If the file quotes nothing: {option('dataset.quote_char', None)}"
+        f"{OR}If it quotes texts, write {masked(path.name)} again with every quote in a text doubled."
     )

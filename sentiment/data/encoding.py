@@ -2,13 +2,14 @@
 
 import codecs
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 from sentiment.text.pii import mask
 
 UTF8 = "utf-8"
@@ -37,7 +38,7 @@ def as_utf8(path: Path, plain: Path, encoding: str, folder: Path) -> Path:
 
     Raises DataError for an unknown encoding, for one that does not encode text, and for bytes that it cannot read.
     """
-    name = _codec(encoding)
+    name = _codec(encoding, plain)
     target = folder / UTF8
     position = 0
     try:
@@ -50,14 +51,14 @@ def as_utf8(path: Path, plain: Path, encoding: str, folder: Path) -> Path:
                         f"{where} (a zero byte at byte {position + written.index(0)})",
                         plain,
                         name,
-                        "Check the path, dataset.format and dataset.encoding.",
+                        _if_binary(path, plain) or OTHER_FILE,
                     )
                 position += len(written)
                 if name != UTF8:
                     copy.write(written)
     except _UndecodableError as error:
         place = error.reason if error.position is None else _place(plain, error.position)
-        fix = "Set dataset.encoding to the file's encoding, or check that it is a text file."
+        fix = _if_binary(path, plain) or _without_odd_bytes(path, name)
         raise _error(f"{path} is not {name} text ({place})", plain, name, fix) from None
     return plain if name == UTF8 else target
 
@@ -69,15 +70,48 @@ def _encoded(text: str) -> bytes:
         raise _UndecodableError(None, "it holds half a character") from None
 
 
-def _codec(encoding: str) -> str:
+def _codec(encoding: str, plain: Path) -> str:
     try:
         codec = codecs.lookup(encoding)
     except (LookupError, ValueError):  # ValueError: a zero byte in the name
-        raise DataError(f"dataset.encoding is {encoding!r}, which is no encoding.", "Use utf-8 or cp949.") from None
+        codec = None
     # CPython's own mark: base64, hex and the like turn bytes into bytes.
-    if not codec._is_text_encoding:
-        raise DataError(f"dataset.encoding is {encoding!r}, which does not encode text.", "Use utf-8 or cp949.")
+    if codec is None or not codec._is_text_encoding:
+        found = encoding_of(plain)
+        said = f"The file reads as {found}" if found else "This is the usual one"
+        raise DataError(
+            f"dataset.encoding is {encoding!r}, which is no encoding of texts.",
+            f"{said}: {option('dataset.encoding', found or UTF8)}",
+        )
     return codec.name
+
+
+_AS_CSV = "Save its table as CSV (in Excel: Save As, CSV UTF-8), and name that file."
+# How files begin that are no texts, and what to do with them.
+_BINARY = {
+    b"PAR1": f"It is a Parquet file: {option('dataset.format', 'parquet')}",
+    b"PK\x03\x04": f"It is a workbook or an archive. {_AS_CSV}",
+    b"\xd0\xcf\x11\xe0": f"It is an old Excel workbook. {_AS_CSV}",
+    b"%PDF": "It is a PDF: take the table of texts out of it, as CSV, and name that.",
+}
+
+
+OTHER_FILE = "Name the file that holds the texts: --set dataset.path=FILE"
+
+
+def _without_odd_bytes(path: Path, name: str) -> str:
+    target = path.with_name(f"{path.stem}-readable{path.suffix}")
+    command = f"iconv -c -f {name} -t utf-8 {shlex.quote(str(path))} > {shlex.quote(str(target))}"
+    return f"Name its encoding: --set dataset.encoding=NAME{OR}Write it anew without these bytes: {command}"
+
+
+def _if_binary(path: Path, plain: Path) -> str:
+    """What to do with a file that is no text, by what it is; empty for one that is not known."""
+    with plain.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        return f"It is packed, and its name must say so: mv {shlex.quote(str(path))} {shlex.quote(f'{path}.gz')}"
+    return next((fix for begin, fix in _BINARY.items() if start.startswith(begin)), "")
 
 
 class _UndecodableError(Exception):
@@ -121,7 +155,7 @@ def _error(cause: str, plain: Path, encoding: str, fix: str) -> DataError:
     """`cause` with an encoding that reads the file, if there is one, else with `fix`."""
     for name, reads_well in _CANDIDATES.items():
         if name != encoding and reads_well(_sample(plain, name)):
-            return DataError(f"{cause}, but it reads as {name}.", f"Set dataset.encoding={name}.")
+            return DataError(f"{cause}, but it reads as {name}.", f"Set it: {option('dataset.encoding', name)}")
     return DataError(f"{cause}.", fix)
 
 

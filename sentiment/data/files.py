@@ -7,18 +7,19 @@ import re
 import shlex
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig, Format
-from sentiment.data.dialect import any_length, check_separator, count_rows, header, reader
-from sentiment.data.encoding import BLOCK, as_utf8, blocks
-from sentiment.data.names import listed
-from sentiment.errors import DataError
-from sentiment.text.pii import mask
+from sentiment.data.dialect import any_length, check_separator, count_rows, fitting_separator, header, reader, unquote
+from sentiment.data.encoding import BLOCK, OTHER_FILE, as_utf8, blocks
+from sentiment.data.names import counted, listed, masked
+from sentiment.errors import OR, DataError, option
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -29,6 +30,8 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 _BOM = b"\xef\xbb\xbf"
+_PARQUET = b"PAR1"
+NO_ROWS = f"Write rows below the header{OR}{OTHER_FILE}"
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 # Half a character in JSON's escapes: what emoji become when a text is cut between their two.
 _HALF = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2}))")
@@ -51,12 +54,12 @@ def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.Data
     if form is None:
         raise DataError(
             f"{path}: the name does not say which format this is.",
-            "Set dataset.format to csv, tsv, jsonl or parquet.",
+            f"Its content looks like this one: {option('dataset.format', looks_like(path))}",
         )
     with tempfile.TemporaryDirectory(prefix="reading-") as folder:
         plain = _unpacked(path, Path(folder))
         if _is_blank(plain):
-            raise DataError(f"{path} is empty.", "Check that it was written or downloaded completely.")
+            raise DataError(f"{path} is empty.", f"Write or download it again{OR}{OTHER_FILE}")
         if form != "parquet":
             plain = as_utf8(path, plain, config.encoding, Path(folder))
         if form == "parquet":
@@ -72,7 +75,7 @@ def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.Data
             yield from (piece for piece in frame.iter_slices(rows) if len(piece))
         if not found:
             columns = listed(_columns(plain, form, config))
-            raise DataError(f"{path} has a header ({columns}) but no rows.")
+            raise DataError(f"{path} has a header ({columns}) but no rows.", NO_ROWS)
 
 
 def _columns(plain: Path, form: Format, config: DatasetConfig) -> list[str]:
@@ -91,21 +94,49 @@ def _unpacked(path: Path, folder: Path) -> Path:
         target = folder / "unpacked"
         with gzip.open(path) as packed, target.open("wb") as file:
             shutil.copyfileobj(packed, file, BLOCK)
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from None
+    except gzip.BadGzipFile:
+        plainly = shlex.quote(str(path.with_suffix("")))
+        raise DataError(
+            f"{path} is not packed, although its name says so.", f"Rename it: mv {shlex.quote(str(path))} {plainly}"
+        ) from None
+    except (EOFError, zlib.error):
+        raise DataError(f"{path} is cut off or damaged.", "Write or download it again.") from None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise DataError(
+            f"{path} cannot be read: {why[:1].lower()}{why[1:]}.", f"Allow it: chmod u+r {shlex.quote(str(path))}"
+        ) from None
     return target
+
+
+def looks_like(path: Path) -> Format:
+    """The format that the content of a file has."""
+    with path.open("rb") as file:
+        start = file.read(BLOCK)
+    if start.startswith(_PARQUET):
+        return "parquet"
+    lines = start.decode("utf-8", errors="replace").removeprefix("\ufeff").splitlines(keepends=True)
+    if "".join(lines).lstrip()[:1] in {"{", "["}:
+        return "jsonl"
+    return "tsv" if fitting_separator(lines, ",", '"') == "\t" else "csv"
 
 
 def _is_blank(plain: Path) -> bool:
     with plain.open("rb") as file:
-        return all(not block.strip() for block in blocks(file))
+        return all(not block.removeprefix(_BOM).strip() for block in blocks(file))
 
 
 def _parquet(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
     try:
         yield from pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=rows)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} is not a Parquet file: {_sentence(error)}.", "Check dataset.format.") from None
+    except (pl.exceptions.PolarsError, OSError):
+        form = looks_like(plain)
+        raise DataError(
+            f"{path} is not a Parquet file, or only a part of one.",
+            "Write or download it again."
+            if form == "parquet"
+            else f"Its content looks like another format: {option('dataset.format', form)}",
+        ) from None
 
 
 def _with_line_feeds(plain: Path, folder: Path) -> Path:
@@ -132,18 +163,13 @@ def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: 
                 checked = True
             found += len(frame)
             yield frame
-    except pl.exceptions.NoDataError:
-        raise DataError(f"{path} has no header line.") from None
-    except pl.exceptions.PolarsError as error:
+    except pl.exceptions.PolarsError:
         _check_rows(path, plain, separator, quote_char)
-        raise DataError(
-            f"{path} is not readable as separated values: {_sentence(error)}.",
-            "Check dataset.format; set dataset.quote_char=null if the file quotes nothing.",
-        ) from None
+        raise DataError(f"{path}: its quotes or line ends are mixed.", unquote(path)) from None
     if found != expected:
         raise DataError(
-            f"{path} has {expected:,} rows, but {found:,} can be read: its quotes or line ends are mixed.",
-            "Write it again with every quote in a text doubled, or set dataset.quote_char=null if it quotes nothing.",
+            f"{path} has {counted(expected)}, but {found:,} can be read: its quotes or line ends are mixed.",
+            unquote(path),
         )
 
 
@@ -155,12 +181,26 @@ def _check_rows(path: Path, plain: Path, separator: str, quote_char: str | None)
             names = next(rows)
             for row in rows:
                 if row and len(row) != len(names):
+                    line, found = rows.line_num, counted(len(row), "field")
                     raise DataError(
-                        f"{path}, line {rows.line_num}: {len(row)} fields where the header has {len(names)}.",
-                        "Quote texts that hold the separator, or set dataset.separator and dataset.quote_char.",
+                        f"{path}, line {line}: {found} where the header has {len(names)}.",
+                        _other_width(path, line, len(row) > len(names), separator, quote_char),
                     )
     except csv.Error as error:
-        raise DataError(f"{path}, line {rows.line_num}: {error}.", "Check the quoting of the file.") from None
+        raise DataError(f"{path}, line {rows.line_num}: {error}.", unquote(path)) from None
+
+
+def _other_width(path: Path, line: int, wide: bool, separator: str, quote_char: str | None) -> str:
+    """The ways out for a row with more fields than the header, or with fewer."""
+    shown, file = repr(separator), masked(path.name)
+    mend = (
+        f"Write the text of line {line} between double quotes, so that {shown} in it is part of the text"
+        if wide
+        else f"Write all fields of line {line} in {file}: an empty one still has its {shown}"
+    )
+    if quote_char is None:
+        return f"{mend}{OR}If the file quotes texts: {option('dataset.quote_char', chr(34))}"
+    return f"{mend}{OR}Take the line out of {file}"
 
 
 def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
@@ -171,9 +211,12 @@ def _jsonl(path: Path, plain: Path, rows: int) -> Iterator[pl.DataFrame]:
         schema = pl.concat(empty, how="diagonal_relaxed").schema
         for lines in _lines(plain, rows):
             yield pl.read_ndjson(lines, schema=schema)
-    except pl.exceptions.PolarsError as polars_error:
+    except pl.exceptions.PolarsError:
         _check_json(path, plain)
-        raise DataError(f"{path} is not readable as JSON lines: {_sentence(polars_error)}.") from None
+        raise DataError(
+            f"{path}: a key has an object or a list in one line, and something else in another.",
+            "Write one kind of value under each key; texts, numbers, true and false go together.",
+        ) from None
 
 
 def check_json_shape(path: Path, plain: Path) -> None:
@@ -195,7 +238,7 @@ def check_json_shape(path: Path, plain: Path) -> None:
             if b"\\u" in line and (half := _HALF.search(_PAIR.sub(b"", line))):
                 raise DataError(
                     f"{path}, line {number} holds half a character ({half[1].decode()}): a text is cut in an emoji.",
-                    "Take the half character out, or the whole line.",
+                    f"Take {half[1].decode()} out of line {number}, or the whole line: {without_line(path, number)}",
                 )
 
 
@@ -210,16 +253,55 @@ def _lines(plain: Path, rows: int) -> Iterator[bytes]:
 
 
 def _check_json(path: Path, plain: Path) -> None:
-    """Raise DataError for the first line that is no JSON object."""
+    """Raise DataError for the first line that is no JSON object, or that the reader does not take."""
     with plain.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line) if line.strip() else {}
-            except ValueError as error:
-                raise DataError(f"{path}, line {number} is not JSON: {error}.", "Write one object a line.") from None
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number} is no JSON object.", "Write one object a line.") from None
+            if line.strip():
+                check_json_line(path, number, line)
+                try:
+                    pl.read_ndjson(line)
+                except pl.exceptions.PolarsError:
+                    raise DataError(
+                        f"{path}, line {number} holds a number or a nesting that is too large.",
+                        f"Write the number as a text, in quotes, or take the line out: {without_line(path, number)}",
+                    ) from None
 
 
-def _sentence(error: Exception) -> str:
-    return mask(str(error).strip().splitlines()[0].rstrip("."))[:200]
+def check_json_line(path: Path, number: int, line: bytes | str) -> dict[str, Any]:
+    """The object in a line. Raises DataError for a line that is none."""
+    try:
+        row = json.loads(line, parse_constant=_refused)
+    except _ConstantError as error:
+        raise DataError(
+            f"{path}, line {number} is not JSON: it has {error}.", f"Write null in place of {error}."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        why = (
+            f"{error.msg} at character {error.colno}"
+            if isinstance(error, json.JSONDecodeError)
+            else "it cannot be read"
+        )
+        raise DataError(
+            f"{path}, line {number} is not JSON: {why[:1].lower()}{why[1:]}.", _one_object_a_line(path, number)
+        ) from None
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number} is not a JSON object.", _one_object_a_line(path, number))
+    return row
+
+
+class _ConstantError(ValueError):
+    """A value that Python writes into JSON and JSON does not have."""
+
+
+def _refused(constant: str) -> object:
+    raise _ConstantError(constant)
+
+
+def _one_object_a_line(path: Path, number: int) -> str:
+    return f"Write line {number} as one object in braces, or take it out: {without_line(path, number)}"
+
+
+def without_line(path: Path, number: int) -> str:
+    """The command that writes a file without one of its lines."""
+    target = path.with_name(f"{path.stem}-without-{number}{path.suffix}")
+    return f"sed {number}d {shlex.quote(str(path))} > {shlex.quote(str(target))}"

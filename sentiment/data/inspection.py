@@ -4,7 +4,6 @@ Only the beginning is looked at, so it takes milliseconds. What is certain becom
 that a person answers.
 """
 
-import json
 import shlex
 import tempfile
 from collections import Counter
@@ -20,11 +19,12 @@ import polars as pl
 
 from sentiment.config.dataset import MISSING, DatasetConfig, Format
 from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, is_number, reader
-from sentiment.data.encoding import UTF8, encoding_of
-from sentiment.data.files import check_json_shape, format_of
-from sentiment.data.labels import as_setting, setting, tidy
-from sentiment.data.names import listed, masked
-from sentiment.errors import DataError, nearest
+from sentiment.data.encoding import OTHER_FILE, UTF8, as_utf8, encoding_of
+from sentiment.data.files import NO_ROWS, check_json_line, check_json_shape, format_of
+from sentiment.data.labels import as_setting, tidy
+from sentiment.data.names import counted, listed, masked, other_column
+from sentiment.errors import OR, DataError, setting
+from sentiment.text.pii import mask
 
 HEAD_BYTES = 4 << 20
 HEAD_ROWS = 2000
@@ -71,10 +71,16 @@ class Inspection:
     settings: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    separator: str = ","
 
     def overrides(self) -> list[str]:
         """The settings as --set takes them."""
-        return [setting(key, value) for key, value in self.settings.items()]
+        return [setting(f"dataset.{key}", value) for key, value in self.settings.items()]
+
+    def typed(self) -> str:
+        """The settings as they are typed beside the file; nothing that holds personal data."""
+        others = {key: value for key, value in self.settings.items() if key != "path"}
+        return " ".join(as_setting(key, value) for key, value in others.items() if mask(str(value)) == str(value))
 
     def options(self) -> str:
         """The settings as they are typed."""
@@ -92,9 +98,9 @@ def inspect_file(
     found = Inspection(path, {"path": str(path)})
     names, rows = _table(path, given, found)
     if not rows:
-        raise DataError(f"{path} has a header ({listed(names)}) but no rows.")
+        raise DataError(f"{path} has a header ({listed(names)}) but no rows.", NO_ROWS)
     columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
-    _require_header(path, names, rows)
+    _require_header(found, names, rows)
     _require_named(path, columns, given)
     if usual.get("text_column") in columns:
         given = {"text_column": usual["text_column"], **given}
@@ -110,11 +116,13 @@ def _table(path: Path, given: Mapping[str, Any], found: Inspection) -> Table:
     form: Format | None = given.get("format") or format_of(path)
     if form == "parquet":
         frame = pl.scan_parquet(path, glob=False).head(HEAD_ROWS).collect()
-        found.shown["file"] = f"{path}: Parquet, {len(frame.columns)} columns"
+        found.shown["file"] = f"{path}: Parquet, {counted(len(frame.columns), 'column')}"
         return frame.columns, [["" if cell is None else str(cell) for cell in row] for row in frame.iter_rows()]
     encoding = given.get("encoding") or encoding_of(path)
     if encoding is None:
-        raise DataError(f"{path} is no text in an encoding that is known here.", "Name it: --set dataset.encoding=NAME")
+        with tempfile.TemporaryDirectory(prefix="inspection-") as folder:
+            as_utf8(path, path, UTF8, Path(folder))  # says why it is none
+        encoding = UTF8
     if encoding != UTF8:
         found.settings["encoding"] = encoding
     with path.open("rb") as file:
@@ -134,14 +142,10 @@ def _table(path: Path, given: Mapping[str, Any], found: Inspection) -> Table:
 def _json_table(path: Path, lines: Sequence[str], found: Inspection) -> Table:
     objects = []
     for number, line in enumerate(lines[:HEAD_ROWS], start=1):
-        try:
-            row = json.loads(line) if line.strip() else None
-        except ValueError as error:
-            raise DataError(f"{path}, line {number} is not JSON: {error}.", "Write one object a line.") from None
-        if isinstance(row, dict):
-            objects.append(row)
+        if line.strip():
+            objects.append(check_json_line(path, number, line))
     names = list(dict.fromkeys(key for row in objects for key in row))
-    found.shown["file"] = f"{path}: JSON lines, {len(names)} columns"
+    found.shown["file"] = f"{path}: JSON lines, {counted(len(names), 'column')}"
     return names, [["" if row.get(name) is None else str(row[name]) for name in names] for row in objects]
 
 
@@ -158,10 +162,11 @@ def _separated_table(
     if quote and "quote_char" not in given and not _quotes(path, lines, separator, quote):
         quote = None
         found.settings["quote_char"] = None
+    found.separator = separator
     names, *rows = [row for row in islice(reader(lines, separator, quote), HEAD_ROWS) if row] or [[]]
     found.shown["file"] = (
         f"{path}: {found.settings.get('encoding', UTF8)}, {SEPARATORS.get(separator, repr(separator))} between "
-        f"{len(names)} columns{', no quoting' if quote is None else ''}"
+        f"{counted(len(names), 'column')}{', no quoting' if quote is None else ''}"
     )
     return names, [[*row, *[""] * (len(names) - len(row))][: len(names)] for row in rows]
 
@@ -178,8 +183,9 @@ def _quotes(path: Path, lines: Sequence[str], separator: str, quote: str) -> boo
     return True
 
 
-def _require_header(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _require_header(found: Inspection, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Raise DataError when the first line is a row as the others are."""
+    path = found.path
     looks = [is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in names]
     words = {word for every in WORDS.values() for word in every}
     if any(looks) or any(name.strip().casefold() in words for name in names):
@@ -187,9 +193,11 @@ def _require_header(path: Path, names: Sequence[str], rows: Sequence[Sequence[st
         longest = max(range(len(names)), key=lambda at: fmean(len(row[at]) for row in rows))
         invented[longest] = "text"
         target = path.with_name(f"{path.stem}-named{path.suffix}")
+        encoding, source = found.settings.get("encoding", UTF8), shlex.quote(str(path))
+        rest = f"cat {source}" if encoding == UTF8 else f"iconv -f {encoding} -t utf-8 {source}"
         raise DataError(
             f"{path} has no line of column names: the first one looks like a row ({listed(names)}).",
-            f"Write one: (echo {','.join(invented)}; cat {shlex.quote(str(path))}) > {shlex.quote(str(target))}",
+            f"Write one: (printf '{found.separator.join(invented)}\\n'; {rest}) > {shlex.quote(str(target))}",
         )
 
 
@@ -197,8 +205,8 @@ def _require_named(path: Path, columns: Mapping[str, Any], given: Mapping[str, A
     for key, name in given.items():
         if key.endswith("_column") and name and name not in columns:
             raise DataError(
-                f"{path} has no column {masked(name)!r} (dataset.{key}); it has {listed(columns)}.",
-                nearest(name, map(masked, columns), listed),
+                f"{path} has no column {masked(str(name))!r} (dataset.{key}); it has {listed(columns)}.",
+                other_column(key, str(name), columns),
             )
 
 
@@ -225,7 +233,10 @@ def _find_text(columns: Mapping[str, list[str]], given: Mapping[str, Any], found
         lengths = {each: fmean(map(len, values)) for each, values in columns.items() if not _numbers(values)}
         ranked = sorted(lengths, key=lengths.__getitem__, reverse=True)
         if not ranked:
-            raise DataError(f"{found.path} has no column of texts; it has {listed(columns)}.")
+            raise DataError(
+                f"{found.path} has no column of texts; it has {listed(columns)}.",
+                f"Name the one that is meant: --set dataset.text_column=NAME{OR}{OTHER_FILE}",
+            )
         name = ranked[0]
         if len(ranked) > 1 and lengths[ranked[1]] > lengths[name] / 2:
             found.doubts.append(f"is {masked(name)!r} the column of texts, or {masked(ranked[1])!r}?")

@@ -1,9 +1,7 @@
 """What the values of a label column and of a rating column mean, and what to do about those that mean nothing."""
 
 import difflib
-import json
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 
@@ -11,9 +9,8 @@ import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.names import MOST, counted, masked
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 
-_PLAIN = re.compile(r"[^\W\d_][\w./-]*|/[\w./-]+")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 # A value as close as this to a label is a slip of the keyboard.
 _SLIP = 0.8
@@ -75,10 +72,17 @@ def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def _ways_out(unknown: list[str], nothing_known: bool, config: DatasetConfig) -> str:
     if len(unknown) > MOST or any(masked(value) != value for value in unknown):
-        return "Name the column of labels: --set dataset.label_column=NAME (an empty name: labels from the rating)."
+        return (
+            "Name the column of labels: --set dataset.label_column=NAME"
+            f"{OR}Take the labels from the ratings: {as_setting('label_column', '')}"
+        )
     learn = unknown if nothing_known else [*config.labels, *unknown]
     if nothing_known:
-        return f"Learn the values: {as_setting('labels', learn)} or say with dataset.label_values what each means."
+        meaning = dict.fromkeys(unknown, "LABEL")
+        return (
+            f"Learn the values: {as_setting('labels', learn)}"
+            f"{OR}Say what each means: {as_setting('label_values', meaning)}"
+        )
     close = {value: difflib.get_close_matches(value, config.labels, n=1, cutoff=_SLIP) for value in unknown}
     slips = {value: found[0] for value, found in close.items() if found}
     mapping = {**(config.label_values or {}), **{value: slips.get(value) for value in unknown}}
@@ -87,20 +91,13 @@ def _ways_out(unknown: list[str], nothing_known: bool, config: DatasetConfig) ->
     first = " and ".join(
         [*([f"read {named}"] * bool(slips)), *([f"drop {', '.join(map(repr, dropped))}"] * bool(dropped))]
     )
-    learning = f"to learn {'it' if len(unknown) == 1 else 'them'} as labels, {as_setting('labels', learn)}"
-    return f"{first[0].upper()}{first[1:]}: {as_setting('label_values', mapping)} or, {learning}"
-
-
-def setting(key: str, value: object) -> str:
-    """A key of the dataset with its value, as --set takes it."""
-    # JSON is YAML as well; a plain word needs no quotes in either.
-    plain = isinstance(value, str) and _PLAIN.fullmatch(value)
-    return f"dataset.{key}={value if plain else json.dumps(value, ensure_ascii=False)}"
+    learning = f"Learn {'it as a label' if len(unknown) == 1 else 'them as labels'}: {as_setting('labels', learn)}"
+    return f"{first[0].upper()}{first[1:]}: {as_setting('label_values', mapping)}{OR}{learning}"
 
 
 def as_setting(key: str, value: object) -> str:
-    """The same as it is typed into a shell."""
-    return f"--set {shlex.quote(setting(key, value))}"
+    """A key of the dataset with its value, as it is typed into a shell."""
+    return option(f"dataset.{key}", value)
 
 
 class RatingScale:
@@ -129,7 +126,7 @@ class RatingScale:
         if self.unreadable and not self.rows:
             raise DataError(
                 f"{config.name}: ratings like {masked(self.unreadable[0])!r} are no numbers.",
-                "Write them as numbers with a point, or name a column of labels: --set dataset.label_column=NAME",
+                f"Write them as numbers with a point{OR}Name a column of labels: --set dataset.label_column=NAME",
             )
         if self.above <= _OFF_SCALE * self.rows:
             return

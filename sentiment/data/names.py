@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sentiment.errors import nearest, option
 from sentiment.text.pii import mask
 
 LONGEST = 40
@@ -20,6 +21,15 @@ def listed(names: Iterable[str]) -> str:
     every = [masked(name) for name in names]
     rest = len(every) - MOST
     return ", ".join(every[:MOST]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def other_column(key: str, name: str, columns: Iterable[str]) -> str:
+    """The fix for a column that a file does not have: the nearest one that it has, as a setting."""
+    near = {masked(column): column for column in columns}
+    said = nearest(name, near, listed)
+    found = next((column for shown, column in near.items() if shown == column and said.endswith(f" {shown!r}?")), None)
+    # Of a masked or cut name no setting can be made.
+    return f"{said} {option(f'dataset.{key}', found)}" if found in near else f"{said} --set dataset.{key}=NAME"
 
 
 def counted(rows: int, what: str = "row") -> str:

@@ -12,11 +12,11 @@ import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.labels import Meanings, RatingScale, UnknownLabelError, unknown_label
-from sentiment.data.names import counted, listed, masked
+from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.sources import check, source_of
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, raw_chunks
-from sentiment.errors import DataError, nearest
+from sentiment.errors import OR, DataError, option
 from sentiment.stored import Report
 from sentiment.text.hashing import fractions
 
@@ -46,8 +46,11 @@ _TIME_FORMATS = (
 _LARGEST_UNIX_SECONDS = 1e11
 _SMALLEST_UNIX_SECONDS = 1e8  # in 1973; what is smaller is a year, a number of days, or nothing
 _LARGEST_WHOLE = 2.0**53
+# The settings that select rows, as they select all.
+_EVERYTHING: dict[str, object] = {"created_from": None, "created_before": None, "sample_rate": 1}
 _HANGUL = "[ㄱ-ㅣ가-힣]"
 _FIRST = 5
+LEAST_LABELS = 2
 
 # Noticed, but no loss.
 MADE_ID = "id made from file and row"
@@ -109,7 +112,8 @@ class ReviewStream:
                 yield kept
         if not self._rows.total():
             reasons = ", ".join(f"{reason}: {counted(rows)}" for reason, rows in self._left_out.items())
-            raise DataError(f"{self.config.name}: no row is left after {reasons}.", "Widen what dataset selects.")
+            wide = [option(f"dataset.{key}", value) for key, value in _EVERYTHING.items() if key in reasons]
+            raise DataError(f"{self.config.name}: no row is left after {reasons}.", f"Take all rows: {' '.join(wide)}")
 
     def _label_counts(self, column: str) -> Counter[str]:
         counts: Counter[str] = Counter()
@@ -174,12 +178,12 @@ def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str], sc
     if not chunk.ordered and "id" not in columns:
         raise DataError(
             f"{place} gives no id: its rows have no order to number them by.",
-            "Select a column id, or name one with dataset.id_column.",
+            "Name the column that tells rows apart: --set dataset.id_column=NAME",
         )
     raw, placeholders = _without_placeholders(raw, set(columns.values()), config.missing_values)
     noticed["text that stands for nothing"] += placeholders.get(columns["text"], 0)
     chunk = chunk._replace(frame=raw)
-    text = _flat(raw[columns["text"]]).cast(pl.String)
+    text = raw[columns["text"]].cast(pl.String)
     label, rating = _labels(chunk, columns, config, noticed, scale)
     created_at = _times(raw, columns.get("created_at"))
     noticed["unreadable date"] += created_at.null_count() - _strings(raw, columns.get("created_at")).null_count()
@@ -223,23 +227,26 @@ def _columns(raw: pl.DataFrame, config: DatasetConfig, place: str) -> dict[str, 
             columns[role] = named
         elif named:
             raise DataError(
-                f"{place} has no column {named!r} (dataset.{role}_column); it has {listed(raw.columns)}.",
-                nearest(named, map(masked, raw.columns), listed),
+                f"{place} has no column {masked(named)!r} (dataset.{role}_column); it has {listed(raw.columns)}.",
+                other_column(f"{role}_column", named, raw.columns),
+            )
+    for role, name in columns.items():
+        if raw[name].dtype.is_nested():
+            without = option(f"dataset.{role}_column", "")
+            raise DataError(
+                f"{place}: the column {masked(name)!r} holds lists or objects.",
+                "Name a column of texts: --set dataset.text_column=NAME"
+                if role == "text"
+                else f"Leave it out: {without}",
             )
     return columns
-
-
-def _flat(values: pl.Series) -> pl.Series:
-    if values.dtype.is_nested():
-        raise DataError(f"The column {masked(values.name)!r} holds lists or objects.", "Name a column of plain values.")
-    return values
 
 
 def _strings(raw: pl.DataFrame, column: str | None) -> pl.Series:
     """A column as stripped strings, null where there is nothing; the number 7.0 reads as 7."""
     if column is None:
         return pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
-    values = _flat(raw[column])
+    values = raw[column]
     if values.dtype.is_float():
         whole = (values % 1 == 0) & (values.abs() < _LARGEST_WHOLE)
         return values.cast(pl.String).zip_with(
@@ -317,7 +324,7 @@ def _times(raw: pl.DataFrame, column: str | None) -> pl.Series:
     """
     if column is None:
         return pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(raw))
-    values = _flat(raw[column])
+    values = raw[column]
     if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
         values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     elif values.dtype.is_numeric():
@@ -381,7 +388,8 @@ def _given_split(raw: pl.DataFrame, column: str | None, default: str, place: str
     if len(unknown):
         raise DataError(
             f"{place}: the value {masked(unknown[0])!r} of the column {masked(str(column))!r} is no split.",
-            'Use train, validation and test, or set dataset.split_column="" to split by hash or time.',
+            f"Split the rows anew: {option('dataset.split_column', '')}"
+            f"{OR}Write train, validation or test in that column",
         )
     return given.replace_strict(SPLIT_NAMES, default=default, return_dtype=pl.String)
 
@@ -407,9 +415,21 @@ def _select(frame: pl.DataFrame, config: DatasetConfig, noticed: Counter[str]) -
 def _check_labels(frame: pl.DataFrame, config: DatasetConfig) -> None:
     counts = {name: int((frame["label"] == index).sum()) for index, name in enumerate(config.labels)}
     if missing := [name for name, rows in counts.items() if not rows]:
-        found = ", ".join(f"{name} {rows}" for name, rows in counts.items())
+        found = ", ".join(f"{name} {rows:,}" for name, rows in counts.items())
         raise DataError(
             f"{config.name}: no row has the label {' or '.join(missing)} (rows by label: {found}).",
-            "Set dataset.label_column or dataset.rating_column and what their values mean: dataset.labels, "
-            "dataset.label_values, dataset.rating_ranges.",
+            _labels_there(config, [name for name, rows in counts.items() if rows]),
         )
+
+
+def _labels_there(config: DatasetConfig, there: list[str]) -> str:
+    """The ways out when a label has no row: two labels at least are needed, each with rows."""
+    column = "Name the column of labels, or that of ratings: --set dataset.label_column=NAME"
+    ratings = f"{OR}The same with ratings: --set dataset.rating_column=NAME"
+    if not there:
+        return f"{column}{ratings}"
+    if len(there) >= LEAST_LABELS:
+        return f"Leave out what has no row: {option('dataset.labels', there)}"
+    return (
+        f"Add rows of another label than {there[0]}: a model needs two, with some dozen rows each{OR}{column}{ratings}"
+    )

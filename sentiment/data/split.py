@@ -1,15 +1,19 @@
 """Dividing rows into train, validation and test so that no text stands on two sides."""
 
+from collections import Counter
 from datetime import timedelta
 
 import polars as pl
 
 from sentiment.config.dataset import SplitConfig
+from sentiment.data.names import counted, listed
 from sentiment.data.reviews import SPLITS, Splits
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 from sentiment.text.hashing import fractions
 
 _FIRST = 5
+# Rows of a label from which a tenth, split by chance, is sure to have some: 20 in each split.
+ENOUGH = 200
 
 
 def split(cleaned: Splits, config: SplitConfig) -> Splits:
@@ -22,7 +26,8 @@ def split(cleaned: Splits, config: SplitConfig) -> Splits:
     if config.method == "given" and not len(cleaned.test):
         raise DataError(
             "split.method is 'given', but the dataset gives no test set.",
-            "Set dataset.test_path or dataset.split_column, or split.method to hash or time.",
+            f"Take it from the rows: {option('split.method', 'hash')}"
+            f"{OR}Name the file that has it: --set dataset.test_path=FILE",
         )
     frame = cleaned.train.frame()
     shares = {
@@ -52,8 +57,10 @@ def _by_time(frame: pl.DataFrame, shares: dict[str, float]) -> pl.Series:
     if times.null_count():
         ids = frame.filter(times.is_null())["id"].head(_FIRST).to_list()
         raise DataError(
-            f"split.method is 'time', but {times.null_count()} rows have no created_at (first ids {ids}).",
-            "Set dataset.created_at_column, or split.method=hash.",
+            f"split.method is 'time', but {counted(times.null_count())} of {len(frame):,} have no created_at "
+            f"(first ids {listed(ids)}).",
+            f"Split by the texts: {option('split.method', 'hash')}"
+            f"{OR}Name the column of dates: --set dataset.created_at_column=NAME",
         )
     moments = times.sort()
     never = moments[-1] + timedelta(microseconds=1)
@@ -76,8 +83,25 @@ def _check(splits: Splits) -> None:
         counts = dict(zip(rows["label"].to_list(), rows["count"].to_list(), strict=True))
         found = {label: counts.get(index, 0) for index, label in enumerate(splits.labels)}
         if not all(found.values()):
-            shown = ", ".join(f"{label} {count}" for label, count in found.items())
             raise DataError(
-                f"The {name} split lacks a class (rows by label: {shown}).",
-                "Use more data, a larger split.validation or split.test, or split.method=hash.",
+                f"The {name} split has no row of the label {' or '.join(each for each in found if not found[each])}: "
+                f"{_sizes(splits)}.",
+                _more_rows(splits),
             )
+
+
+def _sizes(splits: Splits) -> str:
+    """Rows by label, and how the splits share them."""
+    by_label = Counter(splits.frame()["label"].to_list())
+    labels = ", ".join(f"{label} {by_label[index]:,}" for index, label in enumerate(splits.labels))
+    parts = ", ".join(f"{name} {len(reviews):,}" for name, reviews in splits.named())
+    return f"the file has {counted(sum(by_label.values()))} to learn from ({labels}), which are split into {parts}"
+
+
+def _more_rows(splits: Splits) -> str:
+    """What is needed of each label; with enough of each, a larger share of them."""
+    rows = Counter(splits.frame()["label"].to_list())
+    few = [label for index, label in enumerate(splits.labels) if rows[index] < ENOUGH]
+    if few:
+        return f"Add rows labelled {' and '.join(few)}: about {ENOUGH} of each label are needed."
+    return f"Give the held-out splits more rows: {option('split.validation', 0.2)} {option('split.test', 0.2)}"

@@ -1,17 +1,20 @@
 """The validation gate: what reviews must satisfy before anything is trained on them."""
 
+import math
+
 import polars as pl
 from pydantic import Field
 
 from sentiment.config.dataset import ValidationConfig
 from sentiment.data.clean import CleaningReport
-from sentiment.data.names import counted
+from sentiment.data.names import counted, listed
 from sentiment.data.near_duplicates import near_duplicates
 from sentiment.data.reviews import SPLITS, Splits
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 from sentiment.stored import Frozen, Report
 from sentiment.text.pii import mask
 
+FEW = "min_rows_per_class"
 _FIRST = 5
 _EXAMPLE_CHARS = 80
 NEAR_DUPLICATE_SIMILARITY = 0.8  # a changed word or ending; reviews that only share a phrase are further apart
@@ -20,13 +23,15 @@ NEAR_DUPLICATE_SIMILARITY = 0.8  # a changed word or ending; reviews that only s
 class ValidationCheck(Frozen):
     """One check: what was observed, the bound it is held against, and the first rows that count against it.
 
-    `passed` is `observed <= threshold`, or `>=` where the name says "at least". `examples` are masked.
+    `passed` is `observed <= threshold`, or `>=` where the name says "at least". `setting` is the key of
+    `ValidationConfig` that has the bound, empty for one that does not move. `examples` are masked.
     """
 
     name: str
     passed: bool
     observed: float
     threshold: float
+    setting: str = ""
     ids: list[str] = Field(default=[])
     examples: list[str] = Field(default=[])
 
@@ -46,14 +51,37 @@ class ValidationReport(Report):
         if not self.failed:
             return
         reasons = "; ".join(
-            f"{check.name}: {_number(check.observed)}, allowed {_number(check.threshold)}"
-            + (f" (first ids {', '.join(check.ids)})" if check.ids else "")
+            f"{check.name}: {_number(check.observed)}, {_bound(check)}"
+            + (f" (first ids {listed(check.ids)})" if check.ids else "")
             for check in self.failed
         )
         raise DataError(
             f"The data failed {len(self.failed)} of {counted(len(self.checks), 'check')}: {reasons}.",
-            "Mend the source, or change the bound under validation if it is not right for this dataset.",
+            _ways_out(self.failed),
         )
+
+
+def _bound(check: ValidationCheck) -> str:
+    return f"{'needed' if check.setting == FEW else 'allowed'} {_number(check.threshold)}"
+
+
+def _ways_out(failed: list[ValidationCheck]) -> str:
+    """Mend the source; or take the data as it is, where every bound that it breaks can be moved."""
+    few = [check for check in failed if check.setting == FEW]
+    mend = "Mend the rows at fault in the source"
+    if few:
+        mend = (
+            f"Add labelled rows: of each label {_number(few[0].threshold)} are needed in every split, "
+            f"so about {_number(10 * few[0].threshold)} in all, as a split has a tenth of them"
+        )
+    bounds: dict[str, float] = {}
+    for check in failed:
+        found = check.observed if check.setting == FEW else min(1.0, math.ceil(check.observed * 1000) / 1000)
+        bounds[check.setting] = (min if check.setting == FEW else max)(found, bounds.get(check.setting, found))
+    if "" in bounds or bounds.get(FEW, 1) < 1:
+        return f"{mend}."
+    accepted = " ".join(option(f"validation.{key}", int(v) if key == FEW else v) for key, v in bounds.items())
+    return f"{mend}{OR}Take it as it is: {accepted}"
 
 
 def validate(splits: Splits, cleaning: CleaningReport, config: ValidationConfig) -> ValidationReport:
@@ -97,33 +125,28 @@ def _rows_fit_the_schema(frame: pl.DataFrame, labels: int) -> list[ValidationChe
 
 
 def _dropped_shares(cleaning: CleaningReport, config: ValidationConfig) -> list[ValidationCheck]:
-    bounds = {
-        "empty": config.max_empty_share,
-        "too_long": config.max_too_long_share,
-        "unlabelled": config.max_unlabelled_share,
-        "conflict": config.max_conflict_share,
-        "duplicate": config.max_duplicate_share,
-    }
-    return [
-        ValidationCheck(
-            name=f"share of rows dropped as {reason}",
-            passed=cleaning.share_dropped(reason) <= bound,
-            observed=cleaning.share_dropped(reason),
-            threshold=bound,
+    checks = []
+    for reason in ("empty", "too_long", "unlabelled", "conflict", "duplicate"):
+        setting = f"max_{reason}_share"
+        observed, bound = cleaning.share_dropped(reason), getattr(config, setting)
+        name = f"share of rows dropped as {reason}"
+        checks.append(
+            ValidationCheck(name=name, passed=observed <= bound, observed=observed, threshold=bound, setting=setting)
         )
-        for reason, bound in bounds.items()
-    ]
+    return checks
 
 
 def _repeated_ids(frame: pl.DataFrame, config: ValidationConfig) -> ValidationCheck:
     repeated = frame.filter(~frame["id"].is_first_distinct())
-    return _at_most("share of rows with another row's id", repeated, config.max_repeated_id_share, out_of=len(frame))
+    name, setting = "share of rows with another row's id", "max_repeated_id_share"
+    return _at_most(name, repeated, config.max_repeated_id_share, out_of=len(frame), setting=setting)
 
 
 def _other_languages(frame: pl.DataFrame, config: ValidationConfig) -> ValidationCheck:
     other = frame.filter(~frame["language"].is_in(config.languages).fill_null(False))
     name = f"share of rows not in {', '.join(config.languages)}"
-    return _at_most(name, other, config.max_other_language_share, out_of=len(frame))
+    setting = "max_other_language_share"
+    return _at_most(name, other, config.max_other_language_share, out_of=len(frame), setting=setting)
 
 
 def _rows_per_class(frame: pl.DataFrame, labels: tuple[str, ...], config: ValidationConfig) -> list[ValidationCheck]:
@@ -138,6 +161,7 @@ def _rows_per_class(frame: pl.DataFrame, labels: tuple[str, ...], config: Valida
                     passed=count >= config.min_rows_per_class,
                     observed=count,
                     threshold=config.min_rows_per_class,
+                    setting=FEW,
                 )
             )
     return checks
@@ -154,7 +178,8 @@ def _contamination(frame: pl.DataFrame, config: ValidationConfig) -> list[Valida
         pairs = near_duplicates(held_out["text"], train["text"], NEAR_DUPLICATE_SIMILARITY)
         near = held_out[pairs["row"].to_list()]
         name = f"share of {split} with a near copy in train"
-        checks.append(_at_most(name, near, config.max_near_duplicate_share, out_of=len(held_out)))
+        setting = "max_near_duplicate_share"
+        checks.append(_at_most(name, near, config.max_near_duplicate_share, out_of=len(held_out), setting=setting))
     return checks
 
 
@@ -163,7 +188,9 @@ def _present(frame: pl.DataFrame) -> list[str]:
     return [name for name in SPLITS if name in names]
 
 
-def _at_most(name: str, offending: pl.DataFrame, bound: float, *, out_of: int = 1) -> ValidationCheck:
+def _at_most(
+    name: str, offending: pl.DataFrame, bound: float, *, out_of: int = 1, setting: str = ""
+) -> ValidationCheck:
     observed = len(offending) / max(1, out_of)
     first = offending.head(_FIRST)
     return ValidationCheck(
@@ -171,6 +198,7 @@ def _at_most(name: str, offending: pl.DataFrame, bound: float, *, out_of: int = 
         passed=observed <= bound,
         observed=observed,
         threshold=bound,
+        setting=setting,
         ids=first["id"].fill_null("(none)").to_list(),
         examples=[mask(text)[:_EXAMPLE_CHARS] for text in first["text"].fill_null("")],
     )

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sentiment.config.evaluation import EvaluationConfig
+from sentiment.data.names import counted
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError, SentimentError
 from sentiment.evaluation.evaluation import ClassResult, Evaluation, Mistake, SliceResult
@@ -159,7 +160,7 @@ def true_codes(reviews: Reviews) -> NDArray[np.int64]:
         raise DataError("There are no rows to evaluate on.", "Give a split that holds labelled reviews.")
     if labels.null_count():
         raise DataError(
-            f"{labels.null_count():,} of {len(labels):,} rows to evaluate on have no label.",
+            f"{labels.null_count():,} of {counted(len(labels))} to evaluate on have no label.",
             "Evaluate on labelled rows only.",
         )
     return labels.to_numpy().astype(np.int64)
@@ -169,14 +170,17 @@ def check_probabilities(probabilities: Probabilities, reviews: Reviews, name: st
     """Raise SentimentError unless there is one finite distribution over the labels for every review."""
     expected = (len(reviews), len(reviews.labels))
     if probabilities.shape != expected:
-        raise SentimentError(f"The probabilities of {name} have the shape {probabilities.shape}, not {expected}.")
+        raise SentimentError(
+            f"The probabilities of {name} have the shape {probabilities.shape}, not {expected}.",
+            "Let its predict_proba give one row a text and one column a label.",
+        )
     wrong = ~np.isclose(probabilities.sum(axis=1), 1, atol=1e-3)  # NaN is not close to 1
     wrong |= (probabilities < 0).any(axis=1)
     if wrong.any():
         raise SentimentError(
-            f"For {wrong.sum():,} of {len(reviews):,} texts the outputs of {name} are no probabilities "
+            f"For {wrong.sum():,} of {counted(len(reviews), 'text')} the outputs of {name} are no probabilities "
             f"(first: {probabilities[wrong.argmax()].tolist()}).",
-            "Train or export the model again.",
+            "Train the model again: its weights hold values that are no numbers, or its last layer no softmax.",
         )
 
 

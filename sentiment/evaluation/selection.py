@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sentiment.errors import DataError
+from sentiment.errors import DataError, option
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.stats.bootstrap import Metric
 from sentiment.stored import Frozen, Report
@@ -42,9 +42,13 @@ def select(validation: Sequence[Evaluation]) -> Selection:
     Raises DataError when there is no candidate, two share a name, or they were not evaluated on the same rows.
     """
     if not validation:
-        raise DataError("There is no candidate to choose from.", "Train at least one model.")
+        raise DataError("There is no candidate to choose from.", "Name one: --set 'candidates=[\"linear\"]'")
     if len({evaluation.name for evaluation in validation}) < len(validation):
-        raise DataError("Two candidates have the same name.", "Give every candidate a name of its own.")
+        twice = next(each.name for at, each in enumerate(validation) if each.name in {e.name for e in validation[:at]})
+        raise DataError(
+            f"Two candidates have the name {twice}.",
+            f"Give one another: {option(f'candidates.{twice}.name', f'{twice}-2')}",
+        )
     if len({evaluation.data_digest for evaluation in validation}) > 1:
         raise DataError("The candidates were evaluated on different rows.", "Evaluate all on one validation split.")
     task = task_of(validation[0].task)

@@ -44,7 +44,10 @@ def to_onnx(classifier: TransformerClassifier) -> OnnxClassifier:
     # The plain form gives the smallest graph, and the same one from a machine with a GPU.
     model.set_attn_implementation("eager")
     if sum(weights.nbytes for weights in model.parameters()) > MAX_MODEL_BYTES:
-        raise SentimentError("The model's weights are over 2 GB, more than one ONNX file can hold.")
+        raise SentimentError(
+            "The model's weights are over 2 GB, more than one ONNX file can hold.",
+            "Train a smaller checkpoint: --set candidates=[distilbert]",
+        )
     tokenizer = _tokenizer(classifier.tokenizer)
     network = _Probabilities(model, classifier.tokenizer.pad_token_id).eval()
     dimensions = {
@@ -67,7 +70,10 @@ def to_onnx(classifier: TransformerClassifier) -> OnnxClassifier:
                 verbose=False,
             )
         except OnnxExporterError as error:
-            raise SentimentError(f"{type(classifier.model).__name__} cannot be written as an ONNX graph.") from error
+            raise SentimentError(
+                f"{type(classifier.model).__name__} cannot be written as an ONNX graph.",
+                "Train a checkpoint of another architecture: --set candidates=[distilbert]",
+            ) from error
     return OnnxClassifier(_bytes(program.model_proto), tokenizer, classifier.labels, classifier.normaliser)
 
 
@@ -103,7 +109,7 @@ def _tokenizer(tokenizer: Any) -> Tokenizer:
     if not tokenizer.is_fast:
         raise SentimentError(
             f"{type(tokenizer).__name__} is written in Python and has no tokenizer.json.",
-            "Choose a checkpoint with a fast tokenizer.",
+            "Train a checkpoint that has one: --set candidates=[distilbert]",
         )
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.enable_truncation(tokenizer.model_max_length, direction=tokenizer.truncation_side)

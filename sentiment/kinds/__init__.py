@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
+from traceback import extract_tb
 from typing import Any, Self
 
 from pydantic import ModelWrapValidatorHandler, ValidationInfo, model_validator
@@ -84,7 +85,12 @@ def kind_of(name: str) -> Kind:
     else:
         raise ConfigError(f"There is no kind of model {name!r}.", nearest(name, names()))
     if not isinstance(kind, Kind):
-        raise ConfigError(f"{name} is a {type(kind).__name__}, not a Kind.", "Name a sentiment.kinds.Kind.")
+        module = sys.modules[name.partition(":")[0]]
+        there = [key for key, value in vars(module).items() if isinstance(value, Kind)]
+        raise ConfigError(
+            f"{name} is a {type(kind).__name__}, not a Kind.",
+            nearest(name.partition(":")[2], there) if there else f"Make it one: {name.partition(':')[2]} = Kind(...)",
+        )
     return kind
 
 
@@ -113,11 +119,26 @@ def load(address: str) -> Any:
                 f"Put {module.replace('.', '/')}.py beside run.py, into the working folder or on PYTHONPATH.",
             ) from error
         said = " ".join(str(error).split()).rstrip(".")
-        raise ConfigError(f"The module {module!r} fails on import: {type(error).__name__}: {said}.") from error
+        raise ConfigError(
+            f"The module {module!r} fails on import: {type(error).__name__}: {said}.", _place_of(error)
+        ) from error
     if not hasattr(found, name):
         own = [key for key, value in vars(found).items() if getattr(value, "__module__", None) in (module, __name__)]
-        raise ConfigError(f"The module {module!r} has no {name!r}.", nearest(name, own) if own else "")
+        raise ConfigError(
+            f"The module {module!r} has no {name!r}.",
+            nearest(name, own) if own else f"Define {name} in {found.__file__}, or write the address as MODULE:NAME",
+        )
     return getattr(found, name)
+
+
+def _place_of(error: Exception) -> str:
+    """Where a module that fails on import is to be corrected."""
+    if isinstance(error, SyntaxError):
+        return f"Correct {error.filename}, line {error.lineno}."
+    if isinstance(error, ModuleNotFoundError):
+        return f"Install what it imports: pip install {error.name}"
+    last = extract_tb(error.__traceback__)[-1]
+    return f"Correct {last.filename}, line {last.lineno}."
 
 
 def _search_working_folder() -> None:

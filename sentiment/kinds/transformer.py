@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sentiment.kinds import Kind, ModelConfig
-from sentiment.stored import Config
+from sentiment.stored import Config, disagreement
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -29,7 +29,10 @@ class CompactEncoder(Config):
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:
         if self.hidden_size % self.attention_heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of attention_heads")
+            raise disagreement(
+                f"hidden_size is {self.hidden_size}, which is no multiple of attention_heads, {self.attention_heads}",
+                f"Set hidden_size to {self.attention_heads * max(1, self.hidden_size // self.attention_heads)}",
+            )
         return self
 
 
@@ -62,9 +65,15 @@ class TransformerConfig(ModelConfig):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.checkpoint is None) == (self.encoder is None):
-            raise ValueError("give either `checkpoint` (fine-tune it) or `encoder` (train one from scratch)")
+            raise disagreement(
+                "it needs either a checkpoint (to fine-tune) or an encoder (to train from scratch)",
+                "Set one of the two, and the other to null",
+            )
         if self.encoder is not None and self.unfrozen_layers is not None:
-            raise ValueError("`unfrozen_layers` needs a `checkpoint`: a fresh encoder has nothing worth freezing")
+            raise disagreement(
+                "unfrozen_layers needs a checkpoint: a fresh encoder has nothing worth freezing",
+                "Set unfrozen_layers to null",
+            )
         return self
 
 

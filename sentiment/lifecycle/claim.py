@@ -95,7 +95,7 @@ def _claimed(registry: Registry, owner: str) -> Iterator[Callable[[], None]]:
         if time.monotonic() - entered > STALE_SECONDS / 2 or _holder(registry) != owner:
             raise StackError(
                 f"The tracking server answers too slowly to change the champion of {registry.model_name} safely.",
-                "Run the command again; it completes what was begun.",
+                "Run the same command again: it completes what was begun.",
             )
 
     try:
@@ -153,5 +153,5 @@ def _holder(registry: Registry) -> str | None:
 def _busy(registry: Registry, holder: str) -> StackError:
     return StackError(
         f"The champion of {registry.model_name} is being changed by {holder}, for minutes now.",
-        "Wait until that has ended, then run the command again.",
+        "Wait until that has ended, then run the same command again.",
     )

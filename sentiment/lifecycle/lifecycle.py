@@ -13,16 +13,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sentiment.errors import ConfigError, GateError
+from sentiment.errors import OR, ConfigError, GateError
 from sentiment.lifecycle.claim import abandoned, alone, working
 from sentiment.lifecycle.standing import JournalKeeper, Observer, State, left_to_do, tell
 from sentiment.lifecycle.writing import create_version, keep, perform, upload
 from sentiment.registry import Registry
 from sentiment.registry.records import Change, Event, Gate, ModelVersion, new_change, reigning
-from sentiment.registry.registry import CHAMPION
+from sentiment.registry.registry import CHAMPION, DEFAULT_NAME
 from sentiment.registry.tracking import stack_errors
 
 logger = logging.getLogger(__name__)
+_RUN = "python run.py"
 
 
 class Turn(NamedTuple):
@@ -133,7 +134,8 @@ class Lifecycle:
                 found = "was refused by the gate" if target.gate else "has no gate decision"
                 raise GateError(
                     f"Version {version} of {self.registry.model_name} {found}.",
-                    "Train a better one, or promote it with --force and a reason.",
+                    f"Train a better one: {_RUN} train"
+                    f"{OR}Promote it all the same: {self._models(f'promote {version} --force --reason WHY')}",
                 )
             self._require_champion(before)
             forced = target.gate != "approved"
@@ -165,7 +167,10 @@ class Lifecycle:
         self.registry.get(version)
         with self._turn() as turn:
             if self.registry.get(version).status == CHAMPION:
-                raise ConfigError(f"Version {version} is the champion.", "Promote another version or roll back first.")
+                raise ConfigError(
+                    f"Version {version} is the champion.",
+                    f"Put another in its place first: {self._models('promote VERSION --reason WHY')}",
+                )
             self._write(turn, "archived", version, None, actor=actor, reason=reason)
         return self.registry.get(version)
 
@@ -257,9 +262,15 @@ class Lifecycle:
             reigns.pop()
         if not reigns:
             raise GateError(
-                f"{self.registry.model_name} has no earlier champion to go back to.", "Promote another version instead."
+                f"{self.registry.model_name} has no earlier champion to go back to.",
+                f"Promote a version: {self._models('promote VERSION --reason WHY')}",
             )
         return reigns[-1]
+
+    def _models(self, what: str) -> str:
+        """A command of run.py about the versions of this model."""
+        name = self.registry.model_name
+        return f"{_RUN} models{'' if name == DEFAULT_NAME else f' --model {name}'} {what}"
 
     def _require_champion(self, before: ModelVersion | None) -> None:
         """Raise GateError unless the champion is the one that the caller decided about."""
@@ -270,13 +281,13 @@ class Lifecycle:
             raise GateError(
                 f"Version {now.version} became the champion of {self.registry.model_name}{when} while this waited; "
                 "nothing was changed.",
-                "See python run.py models list, then ask again if it is still wanted.",
+                f"If it is still wanted, ask again; what there is now: {self._models('list')}",
             )
 
     def _write(self, turn: Turn, event: Event, version: int, before: ModelVersion | None, **values: Any) -> None:
         """Put a row into the history, later than those that are there."""
         if not str(values["reason"]).strip():
-            raise ConfigError("A reason is needed: the history keeps it.", "Give it with --reason.")
+            raise ConfigError("A reason is needed: the history keeps it.", "Say it: --reason WHY")
         change = self._new(event, version, turn.owner, from_version=before.version if before else None, **values)
         latest = max((each.time for each in self.registry.changes()), default=change.time)
         time = max(change.time, latest + timedelta(microseconds=1))  # another machine's clock may be ahead

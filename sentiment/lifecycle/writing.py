@@ -23,7 +23,10 @@ def upload(
     `digest`.
     """
     if verify_manifest(folder) != digest:
-        raise SentimentError(f"The model folder {folder} is not the one with the digest {digest[:12]}.")
+        raise SentimentError(
+            f"The model folder {folder} is not the one with the digest {digest[:12]}.",
+            "It was changed after it was saved. Run the same command again, which saves it anew.",
+        )
     client = registry.client
     if run_id is None:
         run = client.create_run(ensure_experiment(client), run_name=f"register-{digest[:12]}")

@@ -1,12 +1,14 @@
 """What makes a folder a model folder: its identity, and the manifest over every other file."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sentiment.digests import file_digest
-from sentiment.errors import SentimentError
+from sentiment.errors import OR, SentimentError
+from sentiment.stored import ROLL_BACK
 from sentiment.tasks import FIRST
 from sentiment.text.normalise import TextNormaliser
 
@@ -62,14 +64,17 @@ def verify_manifest(folder: Path) -> str:
     Raises SentimentError when the manifest is missing, or a file was added, lost or altered.
     """
     if not (folder / MANIFEST).is_file():
-        raise SentimentError(f"{folder} is not a model folder: it has no {MANIFEST}.")
+        raise SentimentError(
+            f"{folder} is not a model folder: it has no {MANIFEST}.",
+            "Name the folder that `save` of a classifier wrote, or that a download of a version made.",
+        )
     expected: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     actual = {name: file_digest(folder / name) for name in _files(folder)}
     altered = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
     if altered:
         raise SentimentError(
             f"The model folder {folder} does not match its manifest: {', '.join(altered[:5])}.",
-            "Fetch the model again, or roll back to a version that verifies.",
+            f"Delete the folder, so that it is fetched again: rm -r {shlex.quote(str(folder))}{OR}{ROLL_BACK}",
         )
     return folder_digest(folder)
 

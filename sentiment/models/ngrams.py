@@ -38,7 +38,9 @@ def count_ngrams(texts: Sequence[str], longest: int) -> NGramCounts:
     integers groups them.
     """
     if len(texts) > 1 << ROW_BITS:
-        raise DataError(f"{len(texts):,} texts are too many for one batch.", f"Pass at most {1 << ROW_BITS:,}.")
+        raise DataError(
+            f"{len(texts):,} texts are too many for one batch.", f"Pass at most {1 << ROW_BITS:,} at a time."
+        )
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     row_of = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths + 1)
     keys = np.concatenate([hashes << np.uint64(ROW_BITS) | row_of[starts] for starts, hashes in ngrams(texts, longest)])

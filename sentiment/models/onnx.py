@@ -125,4 +125,7 @@ def _session(model: bytes, threads: int | None) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except UNREADABLE as error:
-        raise SentimentError(f"ONNX Runtime cannot read the model: {error}.") from error
+        why = str(error).strip().partition("\n")[0][:80]
+        raise SentimentError(
+            f"ONNX Runtime cannot read the model: {why}.", "Export it again: python run.py deploy"
+        ) from error

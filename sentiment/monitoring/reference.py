@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from sentiment.data.reviews import Splits
-from sentiment.errors import DataError
+from sentiment.errors import DataError, option
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.descriptors import MOST_CHARACTERS, Vocabulary
 from sentiment.stored import Report
@@ -64,7 +64,8 @@ class Reference(Report):
         held_out = pl.concat([splits.validation.frame(), splits.test.frame()]).drop_nulls("label")
         if held_out.is_empty():
             raise DataError(
-                "There are no labelled validation or test rows to profile.", "Raise split.validation or split.test."
+                "There are no labelled validation or test rows to profile.",
+                f"Hold more rows out: {option('split.validation', 0.2)} {option('split.test', 0.2)}",
             )
         rows = _sample(held_out.filter(first_of_each(held_out["text"], classifier.normaliser)), seed)
         texts = rows["text"].to_list()

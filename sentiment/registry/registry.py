@@ -16,10 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sentiment.errors import ConfigError, SentimentError
+from sentiment.errors import ConfigError, SentimentError, nearest
 from sentiment.models.folder import verify_manifest
 from sentiment.registry.records import HISTORY, Change, ModelVersion, Status
 from sentiment.registry.tracking import connect, database_path, expecting, stack_errors
+from sentiment.stored import ROLL_BACK
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 CHAMPION: Final = "champion"
 CANDIDATE: Final = "candidate"
 EVENT_PREFIX: Final = "event."  # of the model's tags, one a change
+DEFAULT_NAME: Final = "sentiment"
 CHANGE: Final = "change"  # the tag of a version that says how it was registered
 
 
 class Registry:
     """The versions of one model on one MLflow tracking server (or database)."""
 
-    def __init__(self, tracking_uri: str, model_name: str = "sentiment") -> None:
+    def __init__(self, tracking_uri: str, model_name: str = DEFAULT_NAME) -> None:
         self.tracking_uri = tracking_uri
         self.model_name = model_name
 
@@ -60,9 +62,7 @@ class Registry:
         names = ", ".join(str(each.version) for each in versions)
         raise ConfigError(
             f"{self.model_name} has no version {version}.",
-            f"Existing versions: {names}."
-            if names
-            else "No version is registered yet. Train one: python run.py train.",
+            f"Name one that there is: {names}." if names else "Train one: python run.py train",
         )
 
     @stack_errors
@@ -116,7 +116,7 @@ class Registry:
         if name not in names:
             raise ConfigError(
                 f"Version {version} of {self.model_name} has no report {name}.",
-                f"It has {', '.join(sorted(names)) or 'none'}; a version trained now has them all.",
+                f"{nearest(name, names) if names else 'It has none.'} A version trained now has them all.",
             )
         with tempfile.TemporaryDirectory() as temporary:
             path = self.client.download_artifacts(target.run_id, f"{place}/{name}", temporary)
@@ -141,7 +141,7 @@ class Registry:
             if verify_manifest(downloaded) != target.digest:
                 raise SentimentError(
                     f"The stored model of version {version} is not the one that was registered.",
-                    "Roll back to a version that verifies: python run.py models rollback --reason ...",
+                    ROLL_BACK,
                 )
             shutil.rmtree(folder, ignore_errors=True)
             downloaded.replace(folder)

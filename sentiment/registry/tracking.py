@@ -13,8 +13,9 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from sentiment.errors import StackError
+from sentiment.errors import OR, StackError
 from sentiment.home import home
+from sentiment.text.pii import mask
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -76,8 +77,14 @@ def require_answer(tracking_uri: str, seconds: float = 5) -> None:
         if isinstance(reason, ssl.SSLError):  # it answered; whether its certificate is trusted is MLflow's to judge
             return
         raise StackError(
-            f"The server {address} does not answer ({reason}).", "Start it, or correct its address."
+            f"The server {address} does not answer ({_plainly(reason)}).",
+            f"Start it{OR}Name the one that runs: export MLFLOW_TRACKING_URI=ADDRESS",
         ) from None
+
+
+def _plainly(reason: object) -> str:
+    """Why a server does not answer, without the number of the error."""
+    return str(getattr(reason, "strerror", None) or reason)
 
 
 def ensure_experiment(client: "MlflowClient", name: str = EXPERIMENT) -> str:
@@ -118,7 +125,10 @@ def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except MlflowException as error:
             first_line = str(error).partition("\n")[0]
-            raise StackError(f"MLflow refused: {first_line[:300]}", "Check the tracking server and its log.") from error
+            raise StackError(
+                f"MLflow refused: {mask(first_line)[:300]}",
+                "See the log of the tracking server, mend what it names, and run the same command again.",
+            ) from error
 
     return wrapper
 

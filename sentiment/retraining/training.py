@@ -11,8 +11,9 @@ from sentiment.config.load import overlay, validate
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.sources import shown
-from sentiment.errors import ConfigError, SentimentError
+from sentiment.errors import OR, ConfigError, SentimentError, option
 from sentiment.registry import Registry
+from sentiment.registry.registry import DEFAULT_NAME
 
 READING = ("text_column", "missing_values", "language", "max_chars")
 DIALECT = ("encoding", "separator", "quote_char")
@@ -28,17 +29,23 @@ def training_config(config: RetrainConfig, registry: Registry) -> TrainConfig:
         return config.train
     name, champion = registry.model_name, registry.champion()
     if champion is None:
-        raise SentimentError(f"{name} has no champion to retrain.", "Train one: python run.py train.")
+        raise SentimentError(f"{name} has no champion to retrain.", f"Train one: {_train(name)}")
     own = config_of(registry, champion.version)
     if own is None:
         raise SentimentError(
             f"The config that {name} version {champion.version} was trained with is not stored, or not readable today.",
-            "Train it again: python run.py train; or name train: in the retrain config.",
+            f"Train it again: {_train(name)}"
+            f"{OR}Name the config it was trained with: python run.py retrain --set train=configs/train.yaml",
         )
     if not config.train_changes:
         return own
     raw = overlay(own.model_dump(mode="json"), config.train_changes)
-    return validate(raw, TrainConfig, f"The config of {name} version {champion.version} with train_changes")
+    source = f"The config of {name} version {champion.version} with train_changes"
+    return validate(raw, TrainConfig, source, option_prefix="train.")
+
+
+def _train(name: str) -> str:
+    return "python run.py train" if name == DEFAULT_NAME else f"python run.py train {option('model_name', name)}"
 
 
 def require_data_of_champion(training: TrainConfig, registry: Registry) -> None:
@@ -55,7 +62,8 @@ def require_data_of_champion(training: TrainConfig, registry: Registry) -> None:
     raise ConfigError(
         f"The champion {registry.model_name} version {champion.version} was trained on {_shown(before, now)}; "
         f"the retrain config names {_shown(now, before)}.",
-        "Leave train out, which retrains on the champion's own data; or train and promote by hand first.",
+        f"Retrain on the champion's own data: python run.py retrain {option('train', None)}"
+        f"{OR}Train on the other data under a name of its own: python run.py train --set model_name=NAME",
     )
 
 
@@ -75,7 +83,7 @@ def require_place_for(training: TrainConfig, registry: Registry) -> None:
         return
     name = re.sub(r"[^\w-]+", "-", now.name).strip("-") or "mine"
     other = name if name != registry.model_name else f"{name}-2"
-    replacing = "; or let it compete for the place: --set replace_champion=true" if comparable else ""
+    replacing = f"{OR}Let it compete for the place: --set replace_champion=true" if comparable else ""
     raise ConfigError(
         f"The champion {registry.model_name} version {champion.version} was trained on {_shown(before, now)}; "
         f"this run is for {_shown(now, before)}.",

@@ -1,6 +1,7 @@
 """The file as it was given, with an answer in every row: label and confidence, or the reason why there is none."""
 
 import os
+import shlex
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.read import ids_and_texts
 from sentiment.data.stream import raw_chunks
-from sentiment.errors import ConfigError, nearest
+from sentiment.errors import ConfigError
 from sentiment.scoring.snapshot import NOT_READ
 from sentiment.store.scores import ScoreStore, Target
 from sentiment.text.normalise import rows_that_say_nothing
@@ -25,12 +26,17 @@ SUFFIXES = (*_SEPARATORS, ".jsonl")
 def check_out(out: Path, config: DatasetConfig) -> None:
     """Raise ConfigError for a file that cannot be written as rows, or that is the one to be read."""
     if out.suffix not in SUFFIXES:
-        raise ConfigError(f"The name {out} does not say which format to write.", nearest(out.suffix, SUFFIXES))
+        raise ConfigError(
+            f"The name {out} does not say which format to write.",
+            f"End it in {', '.join(SUFFIXES)}: --out {shlex.quote(str(out.with_suffix('.csv')))}",
+        )
     if out.exists() and os.path.realpath(out) == os.path.realpath(Path(config.path).expanduser()):
-        raise ConfigError(f"{out} is the file that is scored.", "Name another with --out.")
+        other = out.with_name(f"{out.stem}-scored{out.suffix}")
+        raise ConfigError(f"{out} is the file that is scored.", f"Name another: --out {shlex.quote(str(other))}")
     if not out.parent.is_dir():
         raise ConfigError(
-            f"There is no folder {out.parent} to write {out.name} into.", f"Make it: mkdir -p {out.parent}"
+            f"There is no folder {out.parent} to write {out.name} into.",
+            f"Make it: mkdir -p {shlex.quote(str(out.parent))}",
         )
 
 

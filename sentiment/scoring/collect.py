@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sentiment.data.names import counted
 from sentiment.errors import StackError
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 from sentiment.scoring.score import CHUNK_ROWS
@@ -60,7 +61,7 @@ def collect(
             bins += _histogram(there["confidence"], len(labels))
     if missing:
         raise StackError(
-            f"{missing:,} of the {total:,} rows of the batch {target.batch!r} are not in the table after scoring.",
+            f"{missing:,} of the {counted(total)} of the batch {target.batch!r} are not in the table after scoring.",
             "Run the same command again: what is missing is scored.",
         )
     counts = tuple(

@@ -17,7 +17,7 @@ from sentiment.models.base import Model
 from sentiment.scoring.parquet import ParquetFiles
 from sentiment.stats import Probabilities
 from sentiment.store.scores import TIME_FORMAT, ScoreStore, Target
-from sentiment.stored import Report
+from sentiment.stored import ROLL_BACK, Report
 from sentiment.tasks import task_of
 from sentiment.text.pii import mask_series
 
@@ -147,7 +147,7 @@ def table_rows(
     Texts are masked; probabilities have six digits. Raises SentimentError when a probability is no number.
     """
     if not np.isfinite(probabilities).all():
-        raise SentimentError("The model gave a probability that is no number.", "Roll back to another version.")
+        raise SentimentError("The model gave a probability that is no number.", ROLL_BACK)
     columns = [pl.Series(values).round(DIGITS) for values in probabilities.astype(np.float64).T]
     best = task_of(model.task).answers(probabilities)
     members: list[pl.Expr | pl.Series] = []

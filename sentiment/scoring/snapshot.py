@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sentiment.config.dataset import DatasetConfig
+from sentiment.data.names import counted
 from sentiment.data.read import ReadingReport, ReviewStream
 from sentiment.data.stream import ROWS
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 from sentiment.scoring.parquet import ParquetFiles, ParquetSink
 from sentiment.stored import Report
 from sentiment.text.normalise import rows_that_say_nothing
@@ -80,7 +81,10 @@ def take_snapshot(config: DatasetConfig, shards: int, *, chunk_rows: int = ROWS)
     planned = int(written.sum())
     if not planned:
         reasons = ", ".join(f"{reason}: {rows}" for reason, rows in left_out.items())
-        raise DataError(f"{config.name} has no row to score ({reasons}).", "Check dataset.text_column.")
+        raise DataError(
+            f"{config.name} has no row to score ({reasons}).",
+            "Name the column that has the texts: --set dataset.text_column=NAME",
+        )
     report = SnapshotReport(
         reading=stream.report(), left_out=dict(left_out), planned=planned, shards=tuple(written.tolist())
     )
@@ -120,8 +124,9 @@ def _scorable(chunk: pl.DataFrame, config: DatasetConfig, left_out: Counter[str]
     too_long_ids = rows.filter(pl.col("id").str.len_chars() > LONGEST_ID)
     if len(too_long_ids):
         raise DataError(
-            f"{config.name}: {len(too_long_ids)} ids have more than {LONGEST_ID} characters.",
-            "Name the column of the ids with dataset.id_column.",
+            f"{config.name}: {counted(len(too_long_ids), 'id')} of more than {LONGEST_ID} characters.",
+            f"Number the rows instead: {option('dataset.id_column', '')}"
+            f"{OR}Name the column of the ids: --set dataset.id_column=NAME",
         )
     empty = rows_that_say_nothing(rows["text"])
     too_long = rows["text"].str.len_chars() > config.max_chars

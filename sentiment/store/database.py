@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from sentiment.errors import ConfigError, StackError
+from sentiment.errors import OR, ConfigError, StackError
 from sentiment.home import home
 from sentiment.store.migrations import upgrade
 from sentiment.text.pii import mask
@@ -38,7 +38,7 @@ class StoreError(StackError):
         self.reason = reason_of(error)
         super().__init__(
             f"The prediction database cannot be used ({self.kind}).",
-            f"See that it runs and that {DATABASE_VARIABLE} names it.",
+            f"Start it{OR}Name another: export {DATABASE_VARIABLE}=sqlite:////folder/predictions.db",
         )
 
 
@@ -149,7 +149,10 @@ def _store_errors() -> Iterator[None]:
 
 
 def _checked(database_url: str) -> URL:
-    fix = "Use sqlite:////folder/predictions.db or postgresql://user@host/database."
+    fix = (
+        f"Name a SQLite file: export {DATABASE_VARIABLE}=sqlite:////folder/predictions.db"
+        f"{OR}Name a PostgreSQL database: export {DATABASE_VARIABLE}=postgresql://user@host/database"
+    )
     try:
         url = make_url(database_url)
     except ArgumentError as error:

@@ -146,6 +146,6 @@ def _resumable() -> Iterator[None]:
         yield
     except (StoreError, psycopg.Error) as error:
         raise StackError(
-            f"The prediction database does not do its part: {reason_of(error).rstrip('.')[:200]}.",
-            "Mend it and run the same command again: what is written is kept and not scored again.",
+            f"The prediction database does not answer as it should: {reason_of(error).rstrip('.')[:200]}.",
+            "Start it again, or free its disk, and run the same command again: no row is scored twice.",
         ) from error

@@ -19,7 +19,7 @@ import polars as pl
 import torch
 
 from sentiment.data.reviews import Reviews
-from sentiment.errors import ConfigError, SentimentError
+from sentiment.errors import OR, ConfigError, SentimentError, option
 from sentiment.home import PROJECT
 from sentiment.kinds.transformer import TransformerConfig
 from sentiment.models.folder import load_classifier
@@ -59,7 +59,9 @@ def process_count(config: TransformerConfig) -> int:
     if config.batch_size % count:
         raise ConfigError(
             f"A batch of {config.batch_size} rows cannot be shared equally by {count} processes.",
-            f"Make batch_size a multiple of {count}, or set processes.",
+            f"Use a multiple of {count}: "
+            f"{option(f'candidates.{config.name}.batch_size', count * max(1, round(config.batch_size / count)))}"
+            f"{OR}Train in one process: {option(f'candidates.{config.name}.processes', 1)}",
         )
     return count
 
@@ -151,7 +153,9 @@ def _failure(output: Path) -> SentimentError:
             return ConfigError(found)
     errors = [line.strip() for line in lines if "Error: " in line and "ChildFailedError" not in line]
     reason = mask(errors[0] if errors else lines[-1] if lines else "no output")[-300:]
-    return SentimentError(f"A training process failed: {reason}.", "What was sealed is kept: the next run resumes.")
+    return SentimentError(
+        f"A training process failed: {reason}.", "Run the same command again: it goes on from the last checkpoint."
+    )
 
 
 def main(folder: Path) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.data.names import counted as counted_of
 from sentiment.data.reviews import Reviews
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 from sentiment.kinds.linear import LinearConfig
 from sentiment.models.linear import LinearClassifier, TfIdf
 from sentiment.models.ngrams import NGramCounts, count_ngrams
@@ -43,7 +44,10 @@ def train_linear(
     counted = count_ngrams(train.texts, config.max_ngram)
     tfidf = TfIdf.fit(counted, max_ngram=config.max_ngram, min_df=config.min_df)
     if not len(tfidf.hashes):
-        raise DataError(f"No n-gram stands in {config.min_df} training texts.", "Give more rows or lower min_df.")
+        raise DataError(
+            f"No n-gram stands in {config.min_df} of the {counted_of(len(train), 'training text')}.",
+            f"Take rarer ones as well: {option(f'candidates.{config.name}.min_df', 1)}",
+        )
     features = _matrix(tfidf, counted)
     classes = range(len(train.labels)) if len(train.labels) > 2 else [1]
     fitted = [_one_versus_rest(features, targets == index, config, seed) for index in classes]
@@ -99,6 +103,6 @@ def _targets(reviews: Reviews, part: str) -> NDArray[np.int64]:
     if missing:
         raise DataError(
             f"The {part} rows have no example of the label {reviews.labels[missing[0]]!r}.",
-            "Add labelled rows, or give that part a larger share of the split.",
+            f"Hold more rows out: {option('split.validation', 0.2)}{OR}Add rows with that label: some dozen are needed",
         )
     return targets

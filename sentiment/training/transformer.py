@@ -4,6 +4,7 @@ A run killed at any moment continues from its last complete checkpoint when star
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from transformers import (
 from transformers.trainer_pt_utils import DistributedLengthGroupedSampler
 
 from sentiment.data.reviews import Reviews
-from sentiment.errors import ConfigError
+from sentiment.errors import OR, ConfigError, option
 from sentiment.kinds.transformer import CompactEncoder, TransformerConfig
 from sentiment.models.tokenised import TokenisedTexts, pad
 from sentiment.models.transformer import TransformerClassifier, choose_attention, quiet
@@ -95,7 +96,8 @@ def freeze(model: Any, unfrozen_layers: int) -> None:
     if unfrozen_layers > count:
         raise ConfigError(
             f"unfrozen_layers is {unfrozen_layers}, but the encoder has {count} layers.",
-            f"Give a number from 0 to {count}, or null to train everything.",
+            f"Train everything: --set candidates.NAME.unfrozen_layers=null"
+            f"{OR}Train the upper ones of {count}: --set candidates.NAME.unfrozen_layers={max(1, count // 2)}",
         )
     encoder = model.base_model
     layers = next(m for m in encoder.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)
@@ -156,14 +158,15 @@ def _load_checkpoint(config: TransformerConfig, labels: Sequence[str]) -> tuple[
         )
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"The checkpoint {name} cannot be loaded: {str(error).splitlines()[0]}",
-            f"It needs config.json, tokenizer files and weights; hf download {name} completes a hub model.",
+            f"The checkpoint {name} cannot be loaded: {str(error).splitlines()[0].rstrip('.')}.",
+            "A folder needs config.json, a tokenizer and weights"
+            f"{OR}Complete a hub model: hf download {shlex.quote(name)}",
         ) from error
     limit = getattr(settings, "max_position_embeddings", config.max_length)
     if config.max_length > limit:
         raise ConfigError(
             f"max_length is {config.max_length}, but {name} reads {limit} tokens at most.",
-            "Lower max_length.",
+            f"Read no more than that: {option(f'candidates.{config.name}.max_length', limit)}",
         )
     tokenizer.model_max_length = config.max_length
     return model, tokenizer
@@ -184,7 +187,8 @@ def _is_local(checkpoint: str) -> bool:
         raise ConfigError(
             f"The checkpoint {checkpoint} is no local folder, is not in the hub's cache and cannot be fetched "
             f"({type(error).__name__}).",
-            f"Download it on a connected machine (hf download {checkpoint}), or give a local folder.",
+            f"Download it while connected: hf download {shlex.quote(checkpoint)}"
+            f"{OR}Name a local folder: --set candidates.NAME.checkpoint=FOLDER",
         ) from error
     return False
 

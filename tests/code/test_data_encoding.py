@@ -67,7 +67,7 @@ def test_the_encoding_that_is_suggested_reads_the_file(
     file.write_bytes(form(texts * 3).encode(encoding))
     error = refused(file)
     assert re.search(rf" but it reads as {suggested}\.$", error.cause)
-    assert error.fix == f"Set dataset.encoding={suggested}."
+    assert error.fix == f"Set it: --set dataset.encoding={suggested}"
     if len(texts) > 1:
         splits, _ = read(config(file, suggested))
         assert splits.train.texts == texts * 3
@@ -120,7 +120,7 @@ def test_no_encoding_is_suggested_that_would_give_nonsense(tmp_path: Path, conte
         ("punycode", as_csv(KOREAN).encode(), "not punycode text .*, but it reads as utf-8"),
         ("undefined", as_csv(KOREAN).encode(), "not undefined text .*, but it reads as utf-8"),
         ("utf-7", b"text,label\n+2AA-,positive\n", "not utf-7 text .*half a character.*, but it reads as utf-8"),
-        *((name, as_csv(KOREAN).encode(), "does not encode text") for name in ("base64", "rot13", "hex", "zlib")),
+        *((name, as_csv(KOREAN).encode(), "no encoding of texts") for name in ("base64", "rot13", "hex", "zlib")),
         ("no\0name", b"text\na\n", "which is no encoding"),
     ],
 )

@@ -135,10 +135,10 @@ def test_archiving_takes_the_candidate_out_but_never_the_champion(lifecycle: Lif
 
 
 def test_an_unknown_version_names_the_existing_ones(lifecycle: Lifecycle, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No version is registered yet"):
+    with pytest.raises(ConfigError, match=r"Train one: python run\.py train$"):
         lifecycle.registry.get(1)
     register(lifecycle, tmp_path, "one")
-    with pytest.raises(ConfigError, match=r"no version 9\.\n  fix: Existing versions: 1"):
+    with pytest.raises(ConfigError, match=r"no version 9\.\n  fix: Name one that there is: 1"):
         lifecycle.promote(9, "typo", actor="kim")
 
 

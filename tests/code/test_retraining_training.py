@@ -114,7 +114,8 @@ def test_a_change_that_does_not_fit_is_named(registry: Any, override: str, words
         (
             ("train=configs/train.yaml",),
             r"The champion sentiment version 3 was trained on shop \(reviews.csv\); the retrain config names "
-            r"sample \(data/sample/reviews.csv\), which is synthetic\.\s+fix: Leave train out",
+            r"sample \(data/sample/reviews.csv\), which is synthetic\.\s+"
+            r"fix: Retrain on the champion's own data: python run\.py retrain",
         ),
         (("train.dataset.path=other.csv",), r"names shop \(other.csv\)\."),
         (("train.dataset.name=other",), r"names other \(reviews.csv\)\."),
@@ -143,7 +144,10 @@ def test_the_same_data_may_be_named_and_all_else_may_differ(registry: Any) -> No
 @pytest.mark.parametrize("stored", [None, "", "dataset: gone\nsplitt: 3\n"])
 def test_a_champion_without_a_readable_config_needs_one_named(stored: str | None) -> None:
     registry: Any = FakeRegistry(stored)
-    with pytest.raises(SentimentError, match=r"(?s)version 3 was trained with .* or name train: in the retrain config"):
+    with pytest.raises(
+        SentimentError,
+        match=r"(?s)version 3 was trained with .*\n   or: Name the config it was trained with: python run\.py retrain",
+    ):
         training_config(config(), registry)
     named = training_config(config("train=configs/train.yaml"), registry)
     require_data_of_champion(named, registry)

@@ -153,7 +153,7 @@ def test_nothing_to_score_is_a_data_error(tmp_path: Path) -> None:
 
 def test_an_id_that_no_index_holds_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"id,text\n{'x' * (LONGEST_ID + 1)},글\n", encoding="utf-8")
-    with pytest.raises(DataError, match="1 ids have more than 400 characters"):
+    with pytest.raises(DataError, match="1 id of more than 400 characters"):
         take_snapshot(dataset(tmp_path / "a.csv"), 1)
 
 

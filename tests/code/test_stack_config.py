@@ -226,7 +226,7 @@ def test_a_pattern_that_no_pipeline_knows_is_found() -> None:
 
 @pytest.mark.parametrize("variable", ["S3 KEY", "", "?", "1KEY"])
 def test_a_secret_names_a_variable_and_holds_no_value(variable: str) -> None:
-    with pytest.raises(ValidationError, match="String should match pattern"):
+    with pytest.raises(ValidationError, match="must be the name of an environment variable"):
         stack({}, secrets={"s3": {"key": variable}})
 
 

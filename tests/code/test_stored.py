@@ -50,8 +50,8 @@ def test_the_format_is_stored_and_read_back() -> None:
             "The count cannot be read: it is not JSON (Expecting ',' delimiter: line 1 column 11 (char 10)).",
             DAMAGED,
         ),
-        ('{"rows": "three"}', "The count cannot be read: rows: Input should be a valid integer", DAMAGED),
-        ("[3]", "The count cannot be read: JSON: Input should be an object", DAMAGED),
+        ('{"rows": "three"}', "The count cannot be read: rows must be a whole number", DAMAGED),
+        ("[3]", "The count cannot be read: JSON must be a mapping", DAMAGED),
     ],
 )
 def test_what_cannot_be_read_ends_in_a_sentence(text: str, cause: str, fix: str) -> None:

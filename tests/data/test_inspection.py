@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import own_file
 from cli.console import Options
 from cli.own_file import with_file
 from sentiment.config.dataset import DatasetConfig
@@ -17,7 +16,7 @@ from sentiment.config.load import load_config
 from sentiment.config.train import TrainConfig
 from sentiment.data.inspection import Inspection, inspect_file
 from sentiment.data.read import read
-from sentiment.errors import ConfigError, DataError
+from sentiment.errors import OR, ConfigError, DataError
 
 TEXTS = ["정말 재미있어요, 추천합니다", "돈이 아까워요; 별로예요", "연기는 좋은데 이야기가 지루해요", "배송이 빨라요"]
 
@@ -155,7 +154,7 @@ def test_a_file_without_names_is_told_how_to_get_them(tmp_path: Path) -> None:
         inspected(
             tmp_path, table(["1", "Call me at 010-1234-5678"], ["0", "1"], ["it broke after a day", "works well"])
         )
-    assert f"(echo column_1,text; cat {tmp_path}/my.csv) > {tmp_path}/my-named.csv" in caught.value.fix
+    assert f"(printf 'column_1,text\\n'; cat {tmp_path}/my.csv) > {tmp_path}/my-named.csv" in caught.value.fix
 
 
 def test_a_large_file_is_looked_at_in_no_time(tmp_path: Path) -> None:
@@ -184,15 +183,17 @@ def test_the_settings_come_before_what_the_user_says(tmp_path: Path, capsys: pyt
 
 
 def test_a_doubt_that_nobody_can_answer_is_an_error_and_yes_takes_the_guess(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     file = tmp_path / "my.csv"
     file.write_text(table(["text", "label"], TEXTS, [0, 1, 1, 0]), encoding="utf-8")
     options = Options(Path("configs/train.yaml"), (), "laptop", use_cache=True)
-    monkeypatch.setattr(own_file, "chosen_stack", lambda: "laptop")
     with pytest.raises(ConfigError, match="only you can answer: what do the values of 'label' mean") as caught:
         with_file(options, str(file), "train", yes=False, labelled=True)
-    assert caught.value.fix.endswith(f"run.py train {file} --yes")
+    assert caught.value.fix.split(OR) == [
+        f"Take the guess: python run.py train {file} --yes",
+        f"""Answer otherwise with --set: python run.py train {file} --set 'dataset.labels=["0", "1"]'""",
+    ]
     guessed = with_file(options, str(file), "train", yes=True, labelled=True)
     assert load_config(guessed.config, TrainConfig, guessed.overrides).dataset.labels == ["0", "1"]
 

@@ -107,7 +107,7 @@ def test_dates_select_rows_in_every_chunk(files: dict[str, Path]) -> None:
     ("content", "cause"),
     [
         ("text\n" + "a\n" * 40 + "b,c\n", "line 42: 2 fields where the header has 1"),
-        ("id,text\n" + "1,a\n" * 40 + "2\n", "line 42: 1 fields where the header has 2"),
+        ("id,text\n" + "1,a\n" * 40 + "2\n", "line 42: 1 field where the header has 2"),
         (b"text\n" + b"a\n" * 40 + "좋아요\n".encode("cp949"), r"not utf-8 text \(line 42, byte 85\)"),
         ("text\n" + "a\n" * 40 + "\x00\n", "holds binary data"),
         ("text\n", r"has a header \(text\) but no rows"),
@@ -238,7 +238,7 @@ def test_the_variable_must_hold_a_url_and_its_password_is_never_shown(
     [
         ({"path": "database://REVIEWS_URL"}, "query and a path database://VARIABLE go together"),
         ({"path": "a.csv", "query": "SELECT 1"}, "query and a path database://VARIABLE go together"),
-        ({"path": "database://postgresql://me@host/x", "query": "SELECT 1"}, "must name an environment variable"),
+        ({"path": "database://postgresql://me@host/x", "query": "SELECT 1"}, "must name the environment variable"),
         ({"path": "a.csv", "test_path": "database://REVIEWS_URL"}, "only path may be a database"),
     ],
 )

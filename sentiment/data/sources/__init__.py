@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.errors import ConfigError, nearest
+from sentiment.errors import ConfigError, nearest, option
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _HOST = re.compile(r"[^:@\s]*(:\d+)?|\[[0-9A-Fa-f:.]*\](:\d+)?")
@@ -58,7 +58,12 @@ class Source(ABC):
         """Raise ConfigError for keys of `config` that do not go with paths of this source."""
         if (config.query is not None) != bool(source_of(config.path).queried):
             forms = sorted({source.queried for source in registered().values()} - {""})
-            raise ConfigError(f"dataset: query and a path {' or '.join(forms)} go together.")
+            raise ConfigError(
+                f"dataset: query and a path {' or '.join(forms)} go together.",
+                f"Leave the query out: {option('dataset.query', None)}"
+                if config.query is not None
+                else "Say what to read there: --set 'dataset.query=SELECT id, text, label FROM reviews'",
+            )
 
 
 @cache

@@ -18,10 +18,14 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.names import listed
 from sentiment.data.sources import Found, Source
-from sentiment.errors import ConfigError, DataError
+from sentiment.errors import OR, ConfigError, DataError, option
 from sentiment.text.pii import mask
 
 PREFIX = "database://"
+_EXAMPLE = (
+    "Name a SQLite file: export {variable}=sqlite:////folder/reviews.db"
+    f"{OR}Name a PostgreSQL database: export {{variable}}=postgresql://user@host/database"
+)
 _ROWS = 1 << 16
 _VARIABLE = re.compile(rf"{PREFIX}[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = (str, bool, int, float, datetime, date, type(None))
@@ -48,10 +52,17 @@ class Database(Source):
     def check(self, config: DatasetConfig) -> None:
         """One query, so one database; its URL is never in the config."""
         if any(path and path.startswith(PREFIX) for path in (config.validation_path, config.test_path)):
-            raise ConfigError("dataset: only path may be a database; give its splits with split_column.")
+            raise ConfigError(
+                "dataset: only path may be a database; a column of the query gives its splits.",
+                f"{option('dataset.validation_path', None)} {option('dataset.test_path', None)} "
+                "--set dataset.split_column=NAME",
+            )
         super().check(config)
         if not _VARIABLE.fullmatch(config.path):
-            raise ConfigError(f"dataset: path must name an environment variable, as in {PREFIX}REVIEWS_DATABASE_URL.")
+            raise ConfigError(
+                "dataset: path must name the environment variable that holds the database's URL, not the URL itself.",
+                f"For example: {option('dataset.path', f'{PREFIX}REVIEWS_DATABASE_URL')}",
+            )
 
 
 SOURCE = Database()
@@ -70,7 +81,7 @@ def query_batches(path: str, query: str, rows: int) -> Iterator[pl.DataFrame]:
     except (ImportError, ArgumentError) as error:
         raise ConfigError(
             f"The database of {variable} needs a driver that is not there ({type(error).__name__}).",
-            "SQLite and PostgreSQL work as they are; install the driver of any other.",
+            f"{_EXAMPLE.format(variable=variable)}{OR}Install the driver of the other one with pip",
         ) from None
     found = False
     try:
@@ -81,19 +92,22 @@ def query_batches(path: str, query: str, rows: int) -> Iterator[pl.DataFrame]:
             if twice := {name for name in names if names.count(name) > 1}:
                 raise DataError(
                     f"The query on {path} gives two columns of one name: {listed(twice)}.",
-                    "Rename one with AS in dataset.query.",
+                    "Rename one with AS in dataset.query, as in SELECT a.id, b.id AS other_id",
                 )
             for part in result.partitions(rows):
                 found = True
                 yield _frame(names, part)
     except SQLAlchemyError as error:
         raise DataError(
-            f"The query on {path} failed: {_sentence(error)}.", "Check dataset.query and the database."
-        ) from (None)
+            f"The query on {path} failed: {_sentence(error)}.",
+            "Correct the query, or start the database: --set 'dataset.query=SELECT ...'",
+        ) from None
     finally:
         engine.dispose()
     if not found:
-        raise DataError(f"The query on {path} gives no rows.", "Check dataset.query.")
+        raise DataError(
+            f"The query on {path} gives no rows.", "Write one that gives some: --set 'dataset.query=SELECT ...'"
+        )
 
 
 def query_digest(path: str, query: str, rows: int) -> str:
@@ -110,17 +124,20 @@ def _url(variable: str) -> URL:
     if not value:
         raise ConfigError(
             f"dataset.path names the environment variable {variable}, which is not set.",
-            f"Set it: export {variable}=postgresql://user@host/database.",
+            _EXAMPLE.format(variable=variable),
         )
     try:
         url = make_url(value)
     except ArgumentError:
         raise ConfigError(
             f"The environment variable {variable} holds no database URL.",
-            "Write it as postgresql://user@host/database or sqlite:////folder/reviews.db.",
+            _EXAMPLE.format(variable=variable),
         ) from None
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-        raise DataError(f"The SQLite file that {variable} names does not exist.")  # connecting would create it
+        raise DataError(  # connecting would create it
+            f"The SQLite file that {variable} names does not exist.",
+            f"Name one that is there: export {variable}=sqlite:////folder/reviews.db",
+        )
     return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgres", "postgresql"} else url
 
 

@@ -13,10 +13,11 @@ import httpx
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.files import batches
 from sentiment.data.sources import Found, Source, shown
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError, option
 from sentiment.home import home
 
 MAX_DOWNLOAD_BYTES = 4 << 30
+FETCH = f"Correct the address: --set dataset.path=ADDRESS{OR}Fetch the file yourself: --set dataset.path=FILE"
 
 
 class Download(Source):
@@ -78,12 +79,13 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
                 if file.tell() > max_bytes:
                     raise DataError(
                         f"{place} is larger than {max_bytes >> 20} MB.",
-                        "Fetch it yourself and set dataset.path to the file.",
+                        FETCH,
                     )
         if sha256 and (actual := _sha256(Path(partial))) != sha256:
             raise DataError(
                 f"{place} has the SHA-256 {actual}, not {sha256}.",
-                "Set the checksum of the file you mean, or get the file from a source you trust.",
+                f"If this is the file you mean, say so: {option('dataset.sha256', actual)}"
+                f"{OR}Get the right file from a source you trust: --set dataset.path=FILE",
             )
         Path(partial).replace(target)
         if etag := response.headers.get("etag"):
@@ -91,9 +93,7 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
         else:
             version.unlink(missing_ok=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DataError(
-            f"{place} cannot be downloaded: {_cause(error)}.", "Check the address and the network."
-        ) from None
+        raise DataError(f"{place} cannot be downloaded: {_cause(error)}.", FETCH) from None
     finally:
         Path(partial).unlink(missing_ok=True)
     return target
@@ -106,9 +106,7 @@ def remote_version(url: str) -> str:
         with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
             response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DataError(
-            f"{shown(url)} cannot be reached: {_cause(error)}.", "Check the address and the network."
-        ) from None
+        raise DataError(f"{shown(url)} cannot be reached: {_cause(error)}.", FETCH) from None
     headers = response.headers
     return headers.get("etag") or f"{headers.get('last-modified')} {headers.get('content-length')}"
 

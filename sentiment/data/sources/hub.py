@@ -8,7 +8,7 @@ import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.sources import Found, Source
-from sentiment.errors import DataError
+from sentiment.errors import OR, DataError
 from sentiment.text.pii import mask
 
 _PATH = re.compile(r"hf://(?P<name>[^/@?#]+/[^/@?#]+)(/(?P<config>[^/@?#]+))?(@(?P<revision>[^@?#]*))?")
@@ -25,14 +25,16 @@ class HubDataset(Source):
         parts = _PATH.fullmatch(path)
         if not parts:
             raise DataError(
-                f"{self.shown(path)} is no dataset of the hub.", "Write hf://owner/name or hf://owner/name/config."
+                f"{self.shown(path)} is no dataset of the hub.",
+                "Write it like this: --set dataset.path=hf://OWNER/NAME",
             )
         try:
             loaded = datasets.load_dataset(parts["name"], parts["config"], revision=parts["revision"] or None)
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
             cause = mask(_without_token((str(error) or type(error).__name__).splitlines()[0]))[:200]
             raise DataError(
-                f"{self.shown(path)} cannot be loaded: {cause}.", "Check the name, the network and HF_TOKEN."
+                f"{self.shown(path)} cannot be loaded: {cause}.",
+                f"Correct the name: --set dataset.path=hf://OWNER/NAME{OR}For a private one: export HF_TOKEN=TOKEN",
             ) from None
         for name, split in loaded.items():
             for start in range(0, len(split), rows):

@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
+from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.files import SUFFIXES, batches, format_of
-from sentiment.data.names import listed, masked
+from sentiment.data.names import listed
 from sentiment.data.sources import Found, Source
-from sentiment.errors import DataError, nearest
+from sentiment.errors import DataError, option
 from sentiment.home import PROJECT
 
 
@@ -52,16 +53,20 @@ def local_files(path: str) -> list[Path]:
         elif location.is_dir():
             files = [file for file in location.iterdir() if format_of(file)]
             if not files:
-                raise DataError(f"The folder {location} has no file ending in {', '.join(SUFFIXES)}.")
+                raise DataError(
+                    f"The folder {location} has no file ending in {', '.join(SUFFIXES)}.",
+                    "Name a file with texts: --set dataset.path=FILE",
+                )
         else:
             files = [location] if location.is_file() else []
         if files:
             return sorted(files)
     folder = Path(path).expanduser().parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    hint = (
-        nearest(Path(path).name, map(masked, names), listed)
-        if names
-        else f"There is no folder {folder}, or it is empty."
-    )
-    raise DataError(f"The file {path} does not exist.", hint)
+    names = [entry.name for entry in folder.iterdir() if entry.is_dir() or format_of(entry)] if folder.is_dir() else []
+    near = get_close_matches(Path(path).name, names, n=1)
+    if near:
+        fix = f"Did you mean {near[0]!r}? {option('dataset.path', str(folder / near[0]))}"
+    else:
+        there = f"{folder} has {listed(sorted(names))}. " if names else ""
+        fix = f"{there}Write the path of a file that is there: --set dataset.path=FILE"
+    raise DataError(f"The file {path} does not exist.", fix)

@@ -84,9 +84,14 @@ class PredictionLog:
         label_retention_days: int = 730,
     ) -> None:
         if retention_days < 1:
-            raise ConfigError(f"A retention of {retention_days} days keeps nothing.", "Set it to 1 or more.")
+            raise ConfigError(
+                f"A retention of {retention_days} days keeps nothing.", "Set it: export SENTIMENT_RETENTION_DAYS=90"
+            )
         if label_retention_days < retention_days:
-            raise ConfigError("Labels cannot be kept for less long than their predictions.", "Raise their retention.")
+            raise ConfigError(
+                "Labels cannot be kept for less long than their predictions.",
+                f"Keep them as long: export SENTIMENT_LABEL_RETENTION_DAYS={retention_days}",
+            )
         self.model_name = model_name
         self._database = PredictionDatabase(database_url, model_name)
         self._spool = Spool(spool)

@@ -1,0 +1,60 @@
+"""The fix of an error as the command that the person who typed this one can type next."""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+import click
+
+from cli.console import DEFAULT_STACK, run_py
+from sentiment.errors import OR
+
+# Options that end a way out, such as `Set it: --set dataset.encoding=cp949`.
+_OPTIONS = re.compile(r"(?:^|(?<=[:?.] ))--[a-z]+ .*$")
+_RUN = re.compile(r"(?:^|(?<=[:?.] ))python run\.py\b")
+# Where a command has what the config of train has at its top.
+_BELOW = {"retrain": "train.", "monitor": "retrain.train."}
+_OF_TRAIN = re.compile(r"(--set '?)(?=(?:dataset|split|validation|candidates|baseline|evaluation|gate|normaliser)\b)")
+_PATH = re.compile(r"^--set (?:'dataset\.path=(?P<quoted>[^']*)'|dataset\.path=(?P<plain>\S+))$")
+
+
+def completed(fix: str, group: click.Group, arguments: Sequence[str]) -> str:
+    """Each way out with a whole command: options are added to the one that was typed as `arguments`."""
+    return OR.join(_completed(line, group, arguments) for line in fix.split(OR))
+
+
+def _completed(line: str, group: click.Group, arguments: Sequence[str]) -> str:
+    typed = _typed(group, arguments)
+    stack = typed.meta.get("stack", DEFAULT_STACK) if typed else DEFAULT_STACK
+    line = _RUN.sub(lambda _: run_py(stack), line)
+    found = _OPTIONS.search(line)
+    if typed is None or found is None or f"--{_name(found[0])}" not in _options_of(typed):
+        return line
+    name, options, given = typed.info_name or "", found[0], list(arguments)
+    options = _OF_TRAIN.sub(rf"\g<1>{_BELOW.get(name, '')}", options)
+    file = typed.params.get("file")
+    path = _PATH.match(options)
+    if file and path and file in given:
+        given[given.index(file)] = (path["quoted"] or path["plain"]).strip('"')
+        options = ""
+    return f"{line[: found.start()]}{run_py(DEFAULT_STACK)} {shlex.join(given)} {options}".rstrip()
+
+
+def _typed(group: click.Group, arguments: Sequence[str]) -> click.Context | None:
+    """The context of the command that was typed; None when there was none."""
+    with click.Context(group, info_name="run.py") as root:
+        try:
+            context = group.make_context("run.py", list(arguments), parent=root, resilient_parsing=True)
+            rest = [*context.protected_args, *context.args]
+            name, command, rest = group.resolve_command(context, rest) if rest else (None, None, [])
+            return command.make_context(name, rest, parent=context, resilient_parsing=True) if command else None
+        except click.ClickException:
+            return None
+
+
+def _options_of(context: click.Context) -> set[str]:
+    return {each for parameter in context.command.params for each in parameter.opts}
+
+
+def _name(options: str) -> str:
+    return options[2:].partition(" ")[0]
