@@ -109,6 +109,7 @@ def fit(rows: Rows, config: TrainConfig) -> None:
         baseline,
         majority,
         probabilities,
+        rows.train,
         rows.test,
         config.model_name,
         config.evaluation,
