@@ -112,6 +112,7 @@ def fit(rows: Rows, config: TrainConfig, **origin: Any) -> None:
         baseline,
         majority,
         probabilities,
+        rows.train,
         rows.test,
         config.model_name,
         config.evaluation,

@@ -10,6 +10,7 @@ from sentiment.evaluation.compare import compare
 from sentiment.evaluation.evaluate import evaluate
 from sentiment.evaluation.evaluation import Evaluation
 from sentiment.evaluation.gate import GateDecision, decide
+from sentiment.evaluation.leakage import signs_of_leakage
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier, saved_folder
 from sentiment.registry import Registry
@@ -23,6 +24,7 @@ def judge(
     *,
     baselines: Sequence[Evaluation],
     probabilities: Probabilities,
+    train: Reviews,
     test: Reviews,
     registry: Registry,
     evaluation_config: EvaluationConfig,
@@ -31,12 +33,14 @@ def judge(
 ) -> GateDecision:
     """Fetch the champion, score it on `test`, and let the gate decide.
 
-    `probabilities` are the candidate's for `test`, of shape (rows, labels). A champion of another task, or with
-    other labels, cannot be compared, and the gate refuses for want of evidence. Raises SentimentError when the champion
-    cannot be fetched or does not verify: a decision without it would be a guess.
+    `probabilities` are the candidate's for `test`, of shape (rows, labels); `train` is what it learnt from. A champion
+    of another task, or with other labels, cannot be compared, and the gate refuses for want of evidence. Raises
+    SentimentError when the champion cannot be fetched or does not verify: a decision without it would be a guess.
     """
     digest = saved_folder(candidate).digest
     champion = registry.champion()
+    suspected = evaluation.accuracy.value > gate_config.max_accuracy
+    leaks = signs_of_leakage(train, test) if suspected else ()
     if champion is None or champion.digest == digest:
         return decide(
             evaluation,
@@ -46,6 +50,7 @@ def judge(
             gate_config,
             candidate_digest=digest,
             champion_digest=champion.digest if champion else None,
+            leaks=leaks,
         )
     champion_evaluation = comparison = None
     with tempfile.TemporaryDirectory() as folder:
@@ -75,4 +80,5 @@ def judge(
         gate_config,
         candidate_digest=digest,
         champion_digest=champion.digest,
+        leaks=leaks,
     )

@@ -32,6 +32,14 @@ class Calibration(Frozen):
     brier: Metric
     log_loss: Metric
 
+    @property
+    def ece_beyond_chance(self) -> float:
+        """What chance does not explain of `ece`; NaN stays NaN.
+
+        The squares are subtracted, as Kumar et al. (2019, Verified Uncertainty Calibration) do to debias the error.
+        """
+        return float(np.sqrt(np.maximum(0.0, self.ece**2 - self.ece_by_chance**2)))
+
 
 def reliability_bins(truth: NDArray[np.int64], probabilities: Probabilities, bins: int) -> tuple[ReliabilityBin, ...]:
     """Equal-mass bins of the predicted label's probability; equal values share a bin, so there may be fewer."""

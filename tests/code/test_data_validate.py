@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -5,7 +6,7 @@ from sentiment.config.dataset import ValidationConfig
 from sentiment.data.clean import CleaningReport, Dropped
 from sentiment.data.near_duplicates import near_duplicates
 from sentiment.data.reviews import COLUMNS, SPLITS, Splits
-from sentiment.data.validate import ValidationReport, validate
+from sentiment.data.validate import ValidationReport, validate, with_chance
 from sentiment.errors import DataError
 from sentiment.pages import page_of
 
@@ -102,11 +103,40 @@ def test_the_same_text_in_two_splits_fails() -> None:
     assert failed(report(frame)) == {"texts of test that stand in an earlier split": ["r4"]}
 
 
+def near_copies(number: int) -> ValidationReport:
+    """Of 40 test rows, the first `number` are near copies of training texts; no other row is like another."""
+    rows = [(f"t{row}", sentence(row), "train") for row in range(40)]
+    rows += [(f"v{row}", sentence(100 + row), "validation") for row in range(40)]
+    rows += [(f"h{row}", sentence(row, 1) if row < number else sentence(200 + row), "test") for row in range(40)]
+    ids, texts, parts = zip(*rows, strict=True)
+    frame = table(120).with_columns(id=pl.Series(ids), text=pl.Series(texts), split=pl.Series(parts))
+    return report(frame)
+
+
 def test_near_copies_of_training_texts_fail() -> None:
-    near = {"r0": "정말 오랜만에 본 좋은 영화였습니다", "r4": "정말 오랜만에 본 좋은 영화였습니다!!! ㅋㅋ"}
-    frame = table().with_columns(text=pl.col("id").replace_strict(near, default=pl.col("text")))
-    result = report(frame, ValidationConfig(min_rows_per_class=5, max_near_duplicate_share=0.01))
-    assert failed(result) == {"share of test with a near copy in train": ["r4"]}
+    name = "share of test with a near copy in train"
+    assert failed(near_copies(9)) == {name: [f"h{row}" for row in range(5)]}
+    with pytest.raises(DataError, match=rf"{name}: 0.225, allowed 0.2 "):
+        near_copies(9).require_passed()
+
+
+def test_near_copies_may_be_as_many_as_chance_gives() -> None:
+    """8 of 40 rows are no proof that the share is above the bound of 0.1."""
+    assert not failed(near_copies(8))
+
+
+@pytest.mark.parametrize("rows", [20, 40, 100, 600, 5000, 50_000])
+def test_what_chance_may_add_to_a_bound(rows: int) -> None:
+    """Data on the bound is hardly ever refused, and data well above it nearly always from a hundred rows on."""
+    draws, allowed = np.random.default_rng(0), with_chance(0.1, rows)
+    on_the_bound, copied = (draws.binomial(rows, share, 20_000) / rows for share in (0.1, 0.25))
+    assert np.mean(on_the_bound > allowed) <= 0.03
+    assert np.mean(copied > allowed) >= (0.95 if rows >= 100 else 0.5 if rows >= 40 else 0.3)
+    assert 0.1 <= allowed <= 0.1 + 2.2 * (0.09 / rows) ** 0.5 + 1 / rows
+
+
+def test_a_bound_of_nothing_or_all_allows_for_no_chance() -> None:
+    assert (with_chance(0, 40), with_chance(1, 40)) == (0, 1)
 
 
 def test_the_error_names_checks_numbers_and_ids() -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest, chi2
 from sklearn.metrics import f1_score
 
-from sentiment.config.evaluation import GateConfig
+from sentiment.config.evaluation import EvaluationConfig, GateConfig
 from sentiment.data.reviews import Reviews
 from sentiment.errors import DataError
 from sentiment.evaluation.compare import PairedComparison, mcnemar
@@ -168,7 +168,7 @@ def test_a_significantly_better_candidate_is_promoted(against: Callable[..., Gat
 
 
 def test_a_worse_candidate_is_refused(against: Callable[..., GateDecision]) -> None:
-    decision = against(_wrong_on(slice(0, 400, 4)), _wrong_on(slice(0, 400, 8)))
+    decision = against(_wrong_on(slice(0, 400, 5)), _wrong_on(slice(0, 400, 16)))
     assert _failed(decision) == ["better macro-F1", "better accuracy"]
     assert decision.summary.startswith("Refused: The macro-F1 difference to the champion is -0.1")
     assert decision.summary.endswith("(1 more)")
@@ -216,8 +216,8 @@ def test_each_floor_refuses_alone(good: Evaluation, majority: Evaluation, option
     assert len(decision.reasons) == 1
 
 
-def test_a_value_on_the_floor_passes(good: Evaluation, majority: Evaluation) -> None:
-    config = CONFIG.model_copy(update={"register_threshold": good.macro_f1.value})
+def test_a_lower_bound_on_the_floor_passes(good: Evaluation, majority: Evaluation) -> None:
+    config = CONFIG.model_copy(update={"register_threshold": good.macro_f1.low})
     assert _first_run(good, majority, config=config).approved
 
 
@@ -233,6 +233,115 @@ def test_a_candidate_no_better_than_the_majority_is_refused(reviews: Reviews, ma
     assert _first_run(guessing, majority, config=lenient).approved  # macro-F1 0.5 beats 0.33
     assert _failed(_first_run(always, majority, config=lenient)) == ["beats majority"]
     assert _first_run(always, config=lenient.model_copy(update={"must_beat_majority": False})).approved
+
+
+# Decision: what few rows can show
+
+
+def _judged(
+    truth: np.ndarray, predicted: np.ndarray, config: GateConfig = CONFIG, confidence: float = 0.85, **columns: Any
+) -> GateDecision:
+    """The first run of a model that answers `predicted`, every slice of it being judged."""
+    reviews = make_reviews(truth.tolist(), **columns)
+    every_slice = EvaluationConfig(resamples=200, min_slice_rows=1)
+    candidate = make_evaluation(reviews, predicting(predicted, confidence=confidence), config=every_slice)
+    baseline = make_evaluation(reviews, predicting(np.ones(len(truth)), confidence=0.5), name="majority")
+    return _first_run(candidate, baseline, config=config)
+
+
+def _flipped(truth: np.ndarray, *rows: int) -> np.ndarray:
+    predicted = truth.copy()
+    predicted[list(rows)] = 1 - predicted[list(rows)]
+    return predicted
+
+
+def test_five_test_rows_are_refused_though_all_are_right() -> None:
+    decision = _judged(TRUTH[:5], TRUTH[:5])
+    assert "test rows" in _failed(decision)
+    assert decision.reasons[0] == (
+        "Too few rows to judge by: negative has 3 test rows, positive has 2 test rows, and every label needs 10. "
+        "Give more rows or a larger split.test."
+    )
+
+
+def test_a_label_with_few_test_rows_is_refused_whatever_the_others_have() -> None:
+    truth = np.array([0] * 300 + [1] * 9)
+    decision = _judged(truth, _flipped(truth, *range(0, 300, 10)))
+    assert _failed(decision)[0] == "test rows"
+    assert "positive has 9 test rows, and every label needs 10" in decision.reasons[0]
+    truth = np.append(truth, 1)
+    assert "test rows" not in _failed(_judged(truth, _flipped(truth, *range(0, 300, 10))))
+
+
+def test_a_macro_f1_above_the_floor_needs_the_rows_that_show_it() -> None:
+    def decided(rows: int) -> GateDecision:
+        truth = np.arange(rows) % 2
+        return _judged(truth, _flipped(truth, *range(0, rows, 15), *range(1, rows, 15), *range(5, rows, 15)))
+
+    few, enough = decided(60), decided(600)
+    assert few.contenders[0].macro_f1.value == pytest.approx(enough.contenders[0].macro_f1.value) == pytest.approx(0.8)
+    assert _failed(few) == ["macro-F1"]
+    assert few.reasons[0].endswith("so 60 test rows do not show it. Give more rows or a larger split.test.")
+    assert enough.approved
+
+
+def test_rows_that_are_all_right_show_no_more_than_their_number() -> None:
+    """A bootstrap of them has the interval 1 to 1; Wilson's lower bound for 20 of 20 is 0.839."""
+    easy = CONFIG.model_copy(update={"max_accuracy": 1.0})
+    passed = _judged(TRUTH[:20], TRUTH[:20], easy.model_copy(update={"register_threshold": 0.83}))
+    refused = _judged(TRUTH[:20], TRUTH[:20], easy.model_copy(update={"register_threshold": 0.85}))
+    assert passed.approved
+    assert _failed(refused) == ["macro-F1"]
+    assert "0.839" in refused.summary
+
+
+def test_a_slice_below_the_floor_by_chance_is_not_refused_and_one_that_is_shown_to_be_is() -> None:
+    languages = ["ko"] * 340 + ["en"] * 60
+    by_chance = _judged(TRUTH, _flipped(TRUTH, *range(340, 366)), language=languages)  # 34 of 60 right
+    shown = _judged(TRUTH, _flipped(TRUTH, *range(340, 380)), language=languages)  # 20 of 60 right
+    assert by_chance.approved
+    (reason,) = (check.reason for check in by_chance.checks if check.name == "worst slice")
+    assert reason.startswith("Macro-F1 of the worst slice (language: en, 60 rows) is 0.567 [0.4")
+    assert reason.endswith("not shown to be below the floor 0.600.")
+    assert _failed(shown) == ["worst slice"]
+
+
+def test_a_calibration_error_that_chance_explains_is_not_refused(good: Evaluation, majority: Evaluation) -> None:
+    def with_error(by_chance: float) -> Evaluation:
+        changed = good.calibration.model_copy(update={"ece": 0.13, "ece_by_chance": by_chance})
+        return good.model_copy(update={"calibration": changed})
+
+    config = CONFIG.model_copy(update={"max_ece": 0.1})
+    assert _first_run(with_error(0.11), majority, config=config).approved
+    assert _failed(_first_run(with_error(0.02), majority, config=config)) == ["calibration"]
+
+
+# Decision: too good to be true
+
+
+def test_a_perfect_score_is_suspected_with_what_was_found() -> None:
+    reviews = make_reviews(TRUTH.tolist())
+    perfect = make_evaluation(reviews, predicting(TRUTH))
+    majority = make_evaluation(reviews, predicting([1] * 400, confidence=0.5), name="majority")
+    found = "'[positive]' stands in 200 of 200 test texts labelled positive and in 0 of the others."
+
+    def decided(config: GateConfig, *leaks: str) -> GateDecision:
+        return decide(
+            perfect, [majority], None, None, config, candidate_digest="a" * 64, champion_digest=None, leaks=leaks
+        )
+
+    decision = decided(CONFIG, found)
+    assert _failed(decision) == ["no leakage suspected"]
+    assert decision.reasons[0].startswith("Accuracy 1.000 on 400 test rows is above 0.995: ")
+    assert found in decision.reasons[0]
+    assert "--set gate.max_accuracy=1" in decision.reasons[0]
+    assert "&#x27;[positive]&#x27; stands in 200" in page_of(decision)
+    assert "read some" in decided(CONFIG).reasons[0]
+    assert decided(CONFIG.model_copy(update={"max_accuracy": 1.0})).approved
+
+
+def test_a_very_good_score_is_no_perfect_one() -> None:
+    assert _judged(TRUTH, _flipped(TRUTH, 0, 7), confidence=0.99).approved
 
 
 # Decision: missing evidence

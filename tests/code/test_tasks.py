@@ -85,7 +85,7 @@ def test_evaluation_selection_and_gate_go_by_what_the_task_says(least: str) -> N
 
     config = GateConfig(register_threshold=0.9, must_beat_majority=False, max_ece=1, min_slice_macro_f1=0)
     decision = decide(evaluation, [], None, None, config, candidate_digest="a", champion_digest=None)
-    assert decision.reasons == ("Accuracy 0.833 is below the floor 0.900.",)
+    assert decision.reasons == ("Accuracy 0.833: its lower bound 0.767 is below the floor 0.900.",)
 
     difference = compare(
         probabilities, 1 - probabilities, reviews, QUICK, task=LEAST, candidate="a", champion="b", seed=1

@@ -50,6 +50,7 @@ def test_from_training_to_the_registry_it_is_serialised_once(
         evaluation,
         baselines=[evaluate(majority, sample.test, QUICK, name="majority", seed=0)],
         probabilities=probabilities,
+        train=sample.train,
         test=sample.test,
         registry=registry,
         evaluation_config=QUICK,
