@@ -66,8 +66,8 @@ _MAY_CHANGE = rf"[^{_UNTOUCHED}]|  |^ | $|[<&]|(?i:https?://|www\.)"
 
 
 # Only such a text can be left with nothing: one with markup, or without a letter, a digit or an emoji.
-_MAY_VANISH = rf"[<&]|^[^\p{{L}}\p{{N}}{_EMOJI}]*$"
-_MAY_VANISH_HERE = re.compile(rf"[<&]|^[^\w{_EMOJI}]*$")
+_MAY_VANISH = rf"[<&]|^(?:[^\p{{L}}\p{{N}}{_EMOJI}]|[\u3164\uffa0])*$"
+_STAYS = re.compile(rf"[^<&]*?(?![\u3164\uffa0])[\w{_EMOJI}]")  # before any markup something shows that no rule removes
 
 
 class TextNormaliser(Frozen):
@@ -225,7 +225,7 @@ def _runs(flags: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
 
 def says_nothing(text: str) -> bool:
     """Whether nothing is left of a text once it is normalised, by any settings."""
-    return bool(_MAY_VANISH_HERE.search(text)) and not TextNormaliser().normalise([text])[0]
+    return not _STAYS.match(text) and not TextNormaliser().normalise([text])[0]
 
 
 def rows_that_say_nothing(texts: pl.Series) -> pl.Series:

@@ -99,6 +99,14 @@ def test_squeezing_never_removes_a_character_altogether(text: str) -> None:
     assert not re.search(r"(\D)\1{3}", squeezed)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS, max_size=6))
+def test_what_says_nothing_is_what_nothing_is_left_of(texts: list[str]) -> None:
+    nothing = [not one(text) for text in texts]
+    assert [normalise.says_nothing(text) for text in texts] == nothing
+    assert normalise.rows_that_say_nothing(pl.Series(texts, dtype=pl.String)).to_list() == nothing
+
+
 def test_nulls_and_batches_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sentiment.text.hashing.BATCH", 3)
     texts = pl.Series(["가  나", None, "ㅋㅋㅋㅋㅋ", "그대로", None, "!!!!!", "끝 "])
