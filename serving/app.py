@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,13 +46,14 @@ from serving.schemas import (
     TrafficReport,
     WordWeight,
 )
-from serving.security import Edge, content_security_policy, content_type, form_fields, read_body
+from serving.security import Edge, content_security_policy, content_type, form_fields, read_body, while_connected
 from serving.settings import ServingSettings
 from serving.traffic import Scored, ShadowScored, Traffic
 
 PAGES: Final = Path(__file__).parent / "page"
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 MAX_EXPLANATIONS: Final = 4
+SHORT_BODY_BYTES: Final = 16 * 2**10
 RETRY_AFTER: Final = {"Retry-After": "1"}
 Body = TypeVar("Body", bound=BaseModel)
 # Goes into the page that names it: one file is sent, and its policy holds for what is inside alone.
@@ -92,6 +94,7 @@ class Server:
         self.metrics = Metrics()
         self.monitoring = Monitoring(settings.database_url)
         self.ids = PredictionIds()
+        self.readers = ThreadPoolExecutor(settings.threads, thread_name_prefix="reading")
         self.explaining = 0
         self.app = FastAPI(
             title="Sentiment",
@@ -119,7 +122,7 @@ class Server:
         """Classify several texts in one go."""
         start = time.perf_counter()
         asked = await self._parsed(request, self.requests.predict_batch)
-        scored = await self._score(asked.texts, request)
+        scored = await while_connected(request, self._score(asked.texts, request))
         predictions = self._logged(asked.texts, scored, time.perf_counter() - start, _caller(request))
         return _json(PredictionList(predictions=predictions))
 
@@ -223,7 +226,10 @@ class Server:
         body = await read_body(request, limit=self.settings.max_body_bytes, seconds=self.settings.body_seconds)
         try:
             if sent == "application/json":
-                return model.model_validate_json(body)
+                if len(body) <= SHORT_BODY_BYTES:
+                    return model.model_validate_json(body)
+                # Thousands of characters of markup take a while to tell from a text; everybody else would wait for it.
+                return await asyncio.get_running_loop().run_in_executor(self.readers, model.model_validate_json, body)
             return model.model_validate(await form_fields(request, body))
         except ValidationError as error:
             raise errors.from_validation(error) from None
@@ -295,6 +301,7 @@ class Server:
         finally:
             await asyncio.to_thread(self.monitoring.close)
             await asyncio.to_thread(self.log.close)
+            self.readers.shutdown()
 
     def _add_routes(self) -> None:
         _add_post(self.app, "/predict", self.predict, Prediction, self.requests.predict, forms=True)

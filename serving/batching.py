@@ -6,16 +6,21 @@ and others 2017, section 4.3) with a delay of zero.
 
 Handing a batch to a thread and its result back wakes two threads, which costs as much as a small model does. So a
 single short text that finds an idle server is scored on the event loop, as long as the model is quick.
+
+A request of many characters is scored in pieces that wait their turn like any other request. So it holds a thread for
+no longer than a batch may take, and what is left of it is not scored once its caller has gone or its time is over.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Final, Self
+
+import numpy as np
 
 from sentiment.stats import Probabilities
 
@@ -42,14 +47,16 @@ class InferenceError(Exception):
 @dataclass(slots=True)
 class _Waiting:
     texts: Sequence[str]
+    characters: int
     done: asyncio.Future[Probabilities]
 
 
 class MicroBatcher:
     """Scores texts in `threads` worker threads, so that the event loop stays free; quick ones on the event loop.
 
-    `queue_texts` bounds what waits, `batch_texts` what is scored together; one request is never split. `on_batch` is
-    told the size of every batch. A model that waits for others, and so must never be on the event loop, is `blocking`.
+    `queue_texts` bounds what waits, `batch_texts` and `batch_chars` what is scored together; one request is split only
+    where it has more characters. `on_batch` is told the size of every batch. A model that waits for others, and so must
+    never be on the event loop, is `blocking`.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class MicroBatcher:
         predict: Predict,
         *,
         batch_texts: int,
+        batch_chars: int,
         queue_texts: int,
         threads: int,
         on_batch: Callable[[int], None] = lambda _: None,
@@ -64,6 +72,7 @@ class MicroBatcher:
     ) -> None:
         self._predict = predict
         self._batch_texts = batch_texts
+        self._batch_chars = batch_chars
         self._queue_texts = queue_texts
         self._threads = threads
         self._on_batch = on_batch
@@ -84,15 +93,28 @@ class MicroBatcher:
         """
         if self.depth and self.depth + len(texts) > self._queue_texts:
             raise QueueFullError
+        until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        rows: list[Probabilities] = []
+        left = len(texts)
+        self.depth += left
+        try:
+            for piece in _pieces(texts, self._batch_chars):
+                left -= len(piece)
+                rows.append(await self._scored(piece, until))
+        finally:
+            self.depth -= left  # the pieces that never waited
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    async def _scored(self, texts: Sequence[str], until: float) -> Probabilities:
+        """The probabilities of one piece, which `depth` counts until it is scored. Raises as `score`."""
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(texts, loop.create_future())
+        waiting = _Waiting(texts, sum(map(len, texts)), loop.create_future())
         self._waiting.append(waiting)
-        self.depth += len(texts)
         if not self._due:
             # After the requests that arrived together with this one, so that they are scored together.
             self._due = True
             loop.call_soon(self._start)
-        patience = loop.call_later(PATIENCE_SECONDS, _give_up, waiting.done)
+        patience = loop.call_at(until, _give_up, waiting.done)
         try:
             return await waiting.done
         finally:
@@ -158,14 +180,29 @@ class MicroBatcher:
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
-        size = 0
-        while self._waiting and (not batch or size + len(self._waiting[0].texts) <= self._batch_texts):
+        size = characters = 0
+        while self._waiting and (not batch or self._fits(self._waiting[0], size, characters)):
             waiting = self._waiting.popleft()
             self.depth -= len(waiting.texts)
             if not waiting.done.done():  # else its caller has gone
                 batch.append(waiting)
                 size += len(waiting.texts)
+                characters += waiting.characters
         return batch
+
+    def _fits(self, waiting: _Waiting, size: int, characters: int) -> bool:
+        return size + len(waiting.texts) <= self._batch_texts and characters + waiting.characters <= self._batch_chars
+
+
+def _pieces(texts: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """`texts` in slices of at most `most` characters, or of one text that has more."""
+    start = characters = 0
+    for position, text in enumerate(texts):
+        if characters and characters + len(text) > most:
+            yield texts[start:position]
+            start, characters = position, 0
+        characters += len(text)
+    yield texts[start:]
 
 
 def _is_short(texts: Sequence[str]) -> bool:

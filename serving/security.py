@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
@@ -19,6 +19,8 @@ from serving.errors import ApiError
 from serving.metrics import Metrics
 
 MAX_FIELDS: Final = 10
+CALLER_LEFT: Final = 499  # before an answer; nginx's number for it
+Answer = TypeVar("Answer")
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
@@ -59,6 +61,23 @@ async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
     except TimeoutError:
         raise ApiError(408, "body_too_slow", "The body took too long.", {"Connection": "close"}) from None
     return b"".join(chunks)
+
+
+async def while_connected(request: Request, answering: Coroutine[Any, Any, Answer]) -> Answer:
+    """What `answering` gives; it is cancelled when the caller goes away, because nobody waits for the rest.
+
+    The body must have been read. Raises ApiError 499 when the caller has gone, and whatever `answering` raises.
+    """
+    work = asyncio.ensure_future(answering)
+    left = asyncio.ensure_future(request.receive())  # after the body comes nothing but the end of the connection
+    try:
+        await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ApiError(CALLER_LEFT, "caller_left", "The caller has gone.")
+        return work.result()
+    finally:
+        work.cancel()
+        left.cancel()
 
 
 async def form_fields(request: Request, body: bytes) -> dict[str, str]:
@@ -109,7 +128,6 @@ PROTECTION: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
-CALLER_LEFT: Final = 499  # before an answer; nginx's number for it
 
 
 class Edge:

@@ -45,6 +45,9 @@ class ServingSettings(BaseSettings):
 
     queue_texts: int = Field(default=1_024, ge=1, description="Texts that may wait; further requests get a 503.")
     batch_texts: int = Field(default=32, ge=1, description="Waiting texts that are scored together.")
+    batch_chars: int = Field(
+        default=20_000, ge=1, description="And at most so many characters; a larger request is scored in pieces."
+    )
     threads: int = Field(
         default_factory=lambda: min(4, os.cpu_count() or 1),
         ge=1,

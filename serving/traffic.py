@@ -91,12 +91,12 @@ class Side(Generic[ModelT]):
     async def score(self, texts: Sequence[str]) -> Probabilities:
         """Score, and remember how it went."""
         start = time.perf_counter()
-        answered = False
         try:
             probabilities = await self.batcher.score(texts)
-            answered = True
-        finally:
-            self.outcomes.append((answered, time.perf_counter() - start))
+        except (QueueFullError, InferenceError):  # a caller that went away says nothing about the model
+            self.outcomes.append((False, time.perf_counter() - start))
+            raise
+        self.outcomes.append((True, time.perf_counter() - start))
         return probabilities
 
     def report(self) -> SideOfTraffic:
@@ -127,6 +127,7 @@ def _batcher(
     return MicroBatcher(
         model.predict_proba,
         batch_texts=settings.batch_texts,
+        batch_chars=settings.batch_chars,
         queue_texts=settings.queue_texts,
         threads=settings.threads,
         on_batch=on_batch,

@@ -46,6 +46,15 @@ _INVISIBLE = re.compile(
 _BLANK = re.compile("[\u2800\u3164\uffa0]")
 _URL = re.compile(r"(?<![A-Za-z0-9])(?:https?://|www\.)[!#-;=?-Z\\^-~]*[A-Za-z0-9/=&#%_~-]", re.IGNORECASE)
 
+# A run of characters that may all be combining marks. No language writes more than `MOST_MARKS` upon one letter: it is
+# the limit of the stream-safe format (UAX #15, section 13). Sorting them, as NFC does, takes their number squared.
+MOST_MARKS = 30
+_MAY_BE_MARKS = re.compile(rf"[^\w\x00-\u02ff]{{{MOST_MARKS + 1},}}")
+# A pass undoes one layer of markup in markup, such as `&am&#112;;`. Written by people there are two or three; what is
+# left after so many is no markup, but there to take time.
+MOST_PASSES = 8
+_MARKUP_BEGINS = str.maketrans("<&", "  ")
+
 # A superset of what can change, for whole columns: a character outside the ranges no rule touches, or the start of
 # markup, a link or superfluous space. Repeats are found on the bytes (`_has_repeat`).
 _UNTOUCHED = (
@@ -57,15 +66,19 @@ _MAY_CHANGE = rf"[^{_UNTOUCHED}]|  |^ | $|[<&]|(?i:https?://|www\.)"
 
 
 # Only such a text can be left with nothing: one with markup, or without a letter, a digit or an emoji.
-_MAY_VANISH = rf"[<&]|^[^\p{{L}}\p{{N}}{_EMOJI}]*$"
-_MAY_VANISH_HERE = re.compile(rf"[<&]|^[^\w{_EMOJI}]*$")
+_MAY_VANISH = rf"[<&]|^(?:[^\p{{L}}\p{{N}}{_EMOJI}]|[\u3164\uffa0])*$"
+_STAYS = re.compile(rf"[^<&]*?(?![\u3164\uffa0])[\w{_EMOJI}]")  # before any markup something shows that no rule removes
 
 
 class TextNormaliser(Frozen):
     """Versioned rules, applied until nothing changes, so normalising a normalised text changes nothing.
 
+    Every rule takes a time that grows with the length of the text and no faster, and there are at most `MOST_PASSES` of
+    them before what still looks like markup is none, and as many after it.
+
     Markup: HTML entities are decoded, tags become a space. Invisible: control and zero-width characters go, except the
-    joiners inside emoji. Unicode: NFC. Links: `[URL]`. Repeats: a character (with its emoji modifier) follows itself
+    joiners inside emoji. Unicode: NFC, and at most `MOST_MARKS` combining marks
+    in a row. Links: `[URL]`. Repeats: a character (with its emoji modifier) follows itself
     at most `max_repeat` times in a row; digits are left alone, because 10000 is not 1000. Space: any white space
     becomes one space, none at the ends.
 
@@ -97,28 +110,41 @@ class TextNormaliser(Frozen):
         return _rules(self.max_repeat)
 
     def _one(self, text: str, changed: Counter[str] | None = None) -> str:
+        fired: set[str] = set()
+        text, settled = self._settle(text, fired)
+        if not settled:
+            fired.add("markup")
+            text, _ = self._settle(text.translate(_MARKUP_BEGINS), fired)
+        if changed is not None:
+            changed.update(fired)
+        return text
+
+    def _settle(self, text: str, fired: set[str]) -> tuple[str, bool]:
+        """Apply the rules until nothing changes, which is noted in `fired`; whether that came to an end."""
         rules = self._rules()
-        fired = set()
-        while True:
+        for _ in range(MOST_PASSES):
             start = text
             for name, rule in rules.items():
                 before = text
                 text = rule(text)
-                if changed is not None and text != before:
+                if text is not before and text != before:
                     fired.add(name)
             if text == start:
-                break
-        if changed is not None:
-            changed.update(fired)
-        return text
+                return text, True
+        return text, False
 
     def _rows_that_may_change(self, texts: pl.Series) -> pl.Series:
         return texts.str.contains(_MAY_CHANGE) | pl.Series(_has_repeat(texts, self.max_repeat + 1))
 
 
+def _repeats(most: int) -> re.Pattern[str]:
+    """A character that follows itself at least `most` times."""
+    return re.compile(rf"(\D[{_MODIFIERS}]?)\1{{{most},}}")
+
+
 @cache
 def _rules(max_repeat: int) -> dict[str, Callable[[str], str]]:
-    repeat = re.compile(rf"(\D[{_MODIFIERS}]?)\1{{{max_repeat},}}")
+    repeat = _repeats(max_repeat)
 
     def squeeze(text: str) -> str:
         return repeat.sub(lambda match: match[1] * max_repeat, text)
@@ -126,7 +152,7 @@ def _rules(max_repeat: int) -> dict[str, Callable[[str], str]]:
     return {
         "markup": _without_markup,
         "invisible": _without_invisible,
-        "unicode": lambda text: unicodedata.normalize("NFC", text),
+        "unicode": _composed,
         "links": _with_link_tokens,
         "repeats": squeeze,
         "space": _with_single_spaces,
@@ -145,6 +171,22 @@ def _character(entity: re.Match[str]) -> str:
 
 def _without_invisible(text: str) -> str:
     return text if text.isprintable() else _INVISIBLE.sub("", text)
+
+
+def _composed(text: str) -> str:
+    few = _MAY_BE_MARKS.sub(_with_few_marks, text) if len(text) > MOST_MARKS else text
+    return unicodedata.normalize("NFC", few)
+
+
+def _with_few_marks(run: re.Match[str]) -> str:
+    kept, marks = [], 0
+    for character in run[0]:
+        # What a mark decomposes to are marks, also where it is none itself (U+0F73).
+        decomposed = unicodedata.normalize("NFD", character)
+        marks = marks + len(decomposed) if unicodedata.combining(decomposed[0]) else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _with_link_tokens(text: str) -> str:
@@ -183,7 +225,7 @@ def _runs(flags: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
 
 def says_nothing(text: str) -> bool:
     """Whether nothing is left of a text once it is normalised, by any settings."""
-    return bool(_MAY_VANISH_HERE.search(text)) and not TextNormaliser().normalise([text])[0]
+    return not _STAYS.match(text) and not TextNormaliser().normalise([text])[0]
 
 
 def rows_that_say_nothing(texts: pl.Series) -> pl.Series:

@@ -139,7 +139,11 @@ def traffic_with(model_dir: Path, kind: type[LinearClassifier], **settings: obje
     champion, candidate = (Side.load(model_dir, chosen, metrics.batch_size.observe) for _ in range(2))
     candidate.classifier = kind.load(model_dir)
     candidate.batcher = MicroBatcher(
-        candidate.classifier.predict_proba, batch_texts=32, queue_texts=chosen.queue_texts, threads=1
+        candidate.classifier.predict_proba,
+        batch_texts=32,
+        batch_chars=20_000,
+        queue_texts=chosen.queue_texts,
+        threads=1,
     )
     return Traffic(chosen, metrics, champion, candidate, lambda _: None)
 
@@ -210,7 +214,7 @@ def test_a_candidate_is_needed_and_must_know_the_same_labels(model_dir):
 
 
 def batcher(predict, **limits: int) -> MicroBatcher:
-    return MicroBatcher(predict, **{"batch_texts": 8, "queue_texts": 20, "threads": 1, **limits})
+    return MicroBatcher(predict, **{"batch_texts": 8, "batch_chars": 1_000, "queue_texts": 20, "threads": 1, **limits})
 
 
 def test_what_waited_is_scored_together_and_comes_back_in_order(model_dir):
@@ -260,6 +264,54 @@ def test_a_full_queue_refuses_and_a_cancelled_caller_costs_nothing(model_dir):
     assert "3" not in asked
     assert "too many" not in asked
     assert len(asked) == 20
+
+
+def test_a_request_of_many_characters_is_scored_in_pieces_between_which_others_have_their_turn(model_dir):
+    classifier = LinearClassifier.load(model_dir)
+    asked: list[list[str]] = []
+
+    def predict(texts: Sequence[str]) -> Probabilities:
+        asked.append(list(texts))
+        time.sleep(0.01)
+        return classifier.predict_proba(texts)
+
+    texts = [f"{number} {'좋아요 ' * 100}" for number in range(6)]  # two fit into a batch of 1,000 characters
+
+    async def ask() -> tuple[Probabilities, Probabilities]:
+        async with batcher(predict) as scoring:
+            large = asyncio.create_task(scoring.score(texts))
+            await asyncio.sleep(0.005)
+            small = await scoring.score(["small"])
+            assert not large.done()
+            return await large, small
+
+    answer, small = asyncio.run(ask())
+
+    assert asked == [texts[:2], ["small"], texts[2:4], texts[4:]]
+    assert answer == pytest.approx(classifier.predict_proba(texts), abs=1e-6)
+    assert small == pytest.approx(classifier.predict_proba(["small"]), abs=1e-6)
+
+
+def test_nothing_more_is_scored_for_a_caller_that_has_gone_or_whose_time_is_over(monkeypatch):
+    model = Watched(seconds=0.02)
+    texts = ["long" * 250] * 10  # ten pieces
+
+    async def ask() -> tuple[int, int]:
+        async with batcher(model) as scoring:
+            gone = asyncio.create_task(scoring.score(texts))
+            await asyncio.sleep(0.03)
+            gone.cancel()
+            await asyncio.sleep(0.05)
+            assert scoring.depth == 0
+            after_the_caller_left = len(model.calls)
+            monkeypatch.setattr("serving.batching.PATIENCE_SECONDS", 0.03)
+            with pytest.raises(QueueFullError):
+                await scoring.score(texts)
+        return after_the_caller_left, len(model.calls)
+
+    cancelled, both = asyncio.run(ask())
+    assert 0 < cancelled <= 3
+    assert both - cancelled <= 3
 
 
 def test_a_failure_reaches_everyone_in_the_batch_and_no_one_else(model_dir):
