@@ -17,10 +17,10 @@ import click
 from rich.markup import escape
 
 import cli
-from cli.console import err, stack_option
+from cli.console import err, python, stack_option
 from pipelines.common.naming import pipeline_names
 from sentiment.errors import SentimentError, StackError, nearest
-from sentiment.home import ENVIRONMENT_VARIABLE, home
+from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home
 
 SECONDS_TO_END = 60.0
 THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -168,8 +168,8 @@ def _run() -> int:
         _tell(error, getattr(error, "__notes__", ()))
         return error.exit_code
     except Exception as error:
-        place = _of_a_place(error) if isinstance(error, OSError) else None
-        told, notes = (place, getattr(error, "__notes__", [])) if place else _unexpected(error)
+        known = _of_this_machine(error)
+        told, notes = (known, getattr(error, "__notes__", [])) if known else _unexpected(error)
         _tell(told, notes)
         return told.exit_code
     return 0
@@ -186,8 +186,22 @@ def _tell(error: SentimentError, notes: Sequence[str]) -> None:
         err.print(f"  {escape(note)}")
 
 
+def _of_this_machine(error: Exception) -> SentimentError | None:
+    """What this machine lacks, as a sentence: a package, room on the disk, a folder of ours that can be written."""
+    if isinstance(error, ModuleNotFoundError):
+        return _of_a_package(error.name or "")
+    return _of_a_place(error) if isinstance(error, OSError) else None
+
+
+def _of_a_package(module: str) -> SentimentError | None:
+    package = module.partition(".")[0]
+    if not package or any((PROJECT / package).with_suffix(suffix).exists() for suffix in ("", ".py")):
+        return None  # one of ours: a fault of this project
+    install = f"{python()} -m pip install -r requirements.txt -c requirements.lock"
+    return StackError(f"The package {package} is not installed for {sys.executable}.", install)
+
+
 def _of_a_place(error: OSError) -> SentimentError | None:
-    """A folder of ours that cannot be made or written, or a full disk, as a sentence."""
     if error.errno == errno.ENOSPC:
         return StackError("The disk is full.", f"Make room; this project writes to {home()}.")
     for variable in (ENVIRONMENT_VARIABLE, "ZENML_CONFIG_PATH"):

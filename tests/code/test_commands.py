@@ -133,6 +133,15 @@ def test_a_fault_of_this_project_is_a_sentence_and_its_traceback_is_in_a_log() -
     assert list((home() / "logs").iterdir()) == [Path(log.removeprefix("  log: "))]
 
 
+def test_a_package_that_is_missing_is_told_with_the_line_that_installs_it() -> None:
+    result = run("sys.modules['sqlalchemy'] = None", "retrain", "status")
+    assert result.returncode == 4, result.stderr
+    error, fix = result.stderr.splitlines()
+    assert error == f"error: The package sqlalchemy is not installed for {sys.executable}."
+    assert fix.endswith(" -m pip install -r requirements.txt -c requirements.lock")
+    assert Path(fix.split()[1]).absolute() == Path(sys.executable) or fix.split()[1] == "python"
+
+
 def test_zenmls_server_that_is_gone_is_a_sentence_with_a_way_out(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     result = run(
