@@ -1,5 +1,6 @@
 """Register the candidate with its card and evidence, and promote it where the gate approved."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import mlflow
@@ -12,10 +13,11 @@ from sentiment.evaluation.gate import GateDecision
 from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
-from sentiment.pages import page_of
+from sentiment.pages import Trained, report_of_run
+from sentiment.registry.records import REPORT_FILE
 from stacks.observers import lifecycle_of
 from steps.common.names import REGISTRATION, SUMMARY
-from steps.common.tracking import flat_metrics, registry
+from steps.common.tracking import flat_metrics, log_run, registry
 
 
 @step(experiment_tracker=True, enable_cache=False)
@@ -29,8 +31,8 @@ def register_model(
     test: Reviews,
     config: TrainConfig,
 ) -> Annotated[Registration, REGISTRATION]:
-    """Register, promote if approved, and tell whoever is told of that."""
-    run = mlflow.active_run()
+    """Register, promote if approved, and tell whoever is told of that; keep the report of the run."""
+    run, models = mlflow.active_run(), registry(config.model_name)
     (rows,) = get_step_context().step_run.inputs["validation"]
     registration = register_candidate(
         candidate,
@@ -40,10 +42,12 @@ def register_model(
         splits={"train": train, "validation": validation, "test": test},
         config=config,
         metrics=flat_metrics(evaluation),
-        pages={"evaluation.html": page_of(evaluation), "gate.html": page_of(decision)},
-        lifecycle=lifecycle_of(registry(config.model_name)),
+        lifecycle=lifecycle_of(models),
         run_id=run.info.run_id if run else None,
         validation_artifact=str(rows.id),
     )
+    about = Trained(config.dataset.name, config.dataset.synthetic, datetime.now(UTC))
+    mlflow.log_text(report_of_run(registration, decision, evaluation, about), REPORT_FILE)
+    log_run(config, evaluation, decision, registration, {"training": train, "validation": validation, "test": test})
     log_metadata({SUMMARY: registration.summary})
     return registration

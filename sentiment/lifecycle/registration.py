@@ -50,12 +50,11 @@ def register_candidate(
     splits: Mapping[str, Reviews],
     config: TrainConfig,
     metrics: Mapping[str, float],
-    pages: Mapping[str, str],
     lifecycle: Lifecycle,
     run_id: str | None,
     validation_artifact: str | None,
 ) -> Registration:
-    """Register the candidate with its card and `pages` (by file name). One that the gate approved is promoted, unless
+    """Register the candidate with its card. One that the gate approved is promoted, unless
     the champion is another by now than the gate saw.
 
     A candidate that is the champion, byte for byte, is not registered again. `validation_artifact` is the id under
@@ -96,7 +95,6 @@ def register_candidate(
                 **({VALIDATION_ARTIFACT: validation_artifact} if validation_artifact else {}),
             },
             reports={
-                **pages,
                 REFERENCE_FILE: reference.model_dump_json(),
                 CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },

@@ -62,7 +62,6 @@ def test_from_training_to_the_registry_it_is_serialised_once(
         splits={"train": sample.train, "validation": sample.validation, "test": sample.test},
         config=config,
         metrics={},
-        pages={},
         lifecycle=Lifecycle(registry, f"sqlite:///{tmp_path}/predictions.db"),
         run_id=None,
         validation_artifact=None,
