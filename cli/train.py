@@ -60,7 +60,7 @@ def command(options: Options, file: str | None, yes: bool) -> None:
     for command in _next_commands(result, run_py(options.stack)):
         out.print(f"  {escape(command)}")
     out.print("\n[bold]Look[/]")
-    for command, what in _links(result).items():
+    for command, what in _links(result, run_py(options.stack)).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
     if result.outcome == "refused":
@@ -90,8 +90,7 @@ def print_decision(result: "TrainResult") -> None:
 
 
 def _next_commands(result: "TrainResult", run: str) -> list[str]:
-    name = result.registration.model_name
-    model = "" if name == DEFAULT_MODEL else f" --model {name}"
+    model = _model(result)
     shown = result.registration.version or result.champion_version
     commands = [f"{run} models{model} list", f"{run} models{model} show {shown}"]
     if result.champion_version is None:
@@ -99,13 +98,19 @@ def _next_commands(result: "TrainResult", run: str) -> list[str]:
     return [f'{run} predict{model} "다시 보고 싶은 영화" "돈이 아까워요"', *commands]
 
 
-def _links(result: "TrainResult") -> dict[str, str]:
+def _model(result: "TrainResult") -> str:
+    name = result.registration.model_name
+    return "" if name == DEFAULT_MODEL else f" --model {name}"
+
+
+def _links(result: "TrainResult", run: str) -> dict[str, str]:
     from sentiment.registry.tracking import is_server
 
     uri = result.tracking_uri or ""
     mlflow = uri if is_server(uri) else f"{tool('mlflow')} ui --host 127.0.0.1 --backend-store-uri {uri}"
+    version = result.registration.version or result.champion_version
     return {
-        result.report_uri: "the evaluation",
+        f"{run} report{_model(result)} {version} --open": "the report, in a browser",
         dashboard(result.dashboard_url): f"the dashboard; this run is {result.run_id}",
         mlflow: "curves, metrics, files",
     }

@@ -14,14 +14,14 @@ from zenml.models import PipelineRunResponse
 from zenml.utils.dashboard_utils import get_run_url
 
 import materializers  # noqa: F401 - registers how the artifacts are stored
-from pipelines.common.launching import Launch, OnStep, artifact_of, launching, registry_of, report_of
+from pipelines.common.launching import Launch, OnStep, launching, registry_of, report_of
 from sentiment.config.train import TrainConfig
 from sentiment.evaluation.gate import GateDecision
 from sentiment.kinds import kind_of
 from sentiment.lifecycle.registration import Registration
 from sentiment.retraining.training import require_place_for
 from sentiment.training import training_code
-from steps.common.names import EVALUATION, GATE_DECISION, REGISTRATION
+from steps.common.names import GATE_DECISION, REGISTRATION
 from steps.data import clean_reviews, load_reviews, require_valid, split_reviews, validate_splits
 from steps.evaluation import decide_promotion, evaluate_candidate, select_candidate
 from steps.monitoring import profile_reference
@@ -138,7 +138,7 @@ def step_names(config: TrainConfig) -> list[str]:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished train run. `report_uri` is where the evaluation's page lies in the artifact store.
+    """A finished train run.
 
     `dashboard_url` is the run's page on the ZenML server, None without a server.
     """
@@ -148,7 +148,6 @@ class TrainResult:
     champion_version: int | None
     run_id: str
     dashboard_url: str | None
-    report_uri: str
     tracking_uri: str | None
     seconds: float
 
@@ -201,7 +200,6 @@ def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, star
         champion_version=champion.version if champion else None,
         run_id=str(run.id),
         dashboard_url=get_run_url(run),
-        report_uri=f"{artifact_of(run, EVALUATION).uri}/report.html",
         tracking_uri=launch.stack.tracking_uri,
         seconds=time.monotonic() - started,
     )

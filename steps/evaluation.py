@@ -1,12 +1,9 @@
 """Choose among the candidates, measure the chosen one, and decide whether it becomes the champion."""
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
-import mlflow
 import numpy as np
-from zenml import ArtifactConfig, log_metadata, step
+from zenml import ArtifactConfig, get_step_context, log_metadata, step
 from zenml.enums import ArtifactType
 
 from sentiment.config.evaluation import EvaluationConfig, GateConfig
@@ -18,7 +15,6 @@ from sentiment.evaluation.gate import MAJORITY, GateDecision
 from sentiment.evaluation.judge import judge
 from sentiment.evaluation.selection import Selection, select
 from sentiment.models.base import TextClassifier
-from sentiment.pages import figures_of, page_of
 from sentiment.training.majority import train_majority
 from steps.common.caching import keyed_by_code
 from steps.common.names import (
@@ -31,7 +27,7 @@ from steps.common.names import (
     SELECTION,
     SUMMARY,
 )
-from steps.common.tracking import log_metrics, registry
+from steps.common.tracking import flat_metrics, log_metrics, registry
 
 CACHED, code_digest = keyed_by_code(__name__)
 
@@ -91,7 +87,6 @@ def evaluate_candidate(
     majority_evaluation = evaluate(majority, test, config, name=MAJORITY, seed=seed)
     for each in (evaluation, baseline_evaluation, majority_evaluation):
         log_metrics(each, prefix=f"test/{each.name}")
-    _log_page(evaluation, prefix=f"test/{evaluation.name}")
     log_metadata({SUMMARY: f"{evaluation.name} on {len(test):,} test reviews: macro-F1 {evaluation.macro_f1}"})
     return evaluation, baseline_evaluation, majority_evaluation, probabilities
 
@@ -124,14 +119,7 @@ def decide_promotion(
         seed=seed,
     )
     log_metadata({SUMMARY: f"{decision.outcome}, {counted(len(decision.checks), 'check')}"})
+    run = get_step_context().pipeline_run
+    verdict = {"verdict": decision.outcome, SUMMARY: decision.summary}
+    log_metadata(metadata={**verdict, **flat_metrics(evaluation)}, run_id_name_or_prefix=run.id)
     return decision
-
-
-def _log_page(evaluation: Evaluation, prefix: str) -> None:
-    """Record an evaluation's page and its pictures as files under `prefix`."""
-    figures = figures_of(evaluation)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, png in figures.items():
-            (Path(folder) / f"{name}.png").write_bytes(png)
-        (Path(folder) / "evaluation.html").write_text(page_of(evaluation, figures), encoding="utf-8")
-        mlflow.log_artifacts(folder, prefix)

@@ -15,12 +15,13 @@ from sentiment.lifecycle.card import Origin
 from sentiment.lifecycle.registration import Registration, register_candidate
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.reference import Reference
-from sentiment.pages import page_of
+from sentiment.pages import Trained, report_of_run
+from sentiment.registry.records import REPORT_FILE
 from sentiment.retraining.decision import RetrainDecision
 from sentiment.retraining.feedback import FeedbackReport
 from stacks.observers import lifecycle_of
 from steps.common.names import REGISTRATION, SUMMARY
-from steps.common.tracking import flat_metrics, registry
+from steps.common.tracking import flat_metrics, log_run, registry
 
 
 @step(experiment_tracker=True, enable_cache=False)
@@ -36,11 +37,11 @@ def register_model(
     retraining: RetrainDecision | None = None,
     feedback: FeedbackReport | None = None,
 ) -> Annotated[Registration, REGISTRATION]:
-    """Register, promote if approved, and tell whoever is told of that.
+    """Register, promote if approved, and tell whoever is told of that; keep the report of the run.
 
     A retraining says why it was decided on, and what became of the labels of users.
     """
-    run, here = mlflow.active_run(), get_step_context()
+    run, here, models = mlflow.active_run(), get_step_context(), registry(config.model_name)
     registration = register_candidate(
         candidate,
         evaluation,
@@ -49,8 +50,7 @@ def register_model(
         splits={"train": train, "validation": validation, "test": test},
         config=config,
         metrics=flat_metrics(evaluation),
-        pages={"evaluation.html": page_of(evaluation), "gate.html": page_of(decision)},
-        lifecycle=lifecycle_of(registry(config.model_name)),
+        lifecycle=lifecycle_of(models),
         run_id=run.info.run_id if run else None,
         origin=Origin(
             run=here.pipeline_run.name,
@@ -61,5 +61,8 @@ def register_model(
         ),
         artifacts={split: str(here.step_run.inputs[split][0].id) for split in ("train", "validation")},
     )
+    about = Trained(config.dataset.name, config.dataset.synthetic, datetime.now(UTC))
+    mlflow.log_text(report_of_run(registration, decision, evaluation, about), REPORT_FILE)
+    log_run(config, evaluation, decision, registration, {"training": train, "validation": validation, "test": test})
     log_metadata({SUMMARY: registration.summary})
     return registration

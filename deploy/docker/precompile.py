@@ -19,8 +19,7 @@ TRAINING = (
     "datasets",
     "evidently.presets",
     "kubernetes",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.figure",
+    "markdown_it",
     "mlflow.server.auth",  # the containers of deploy/compose and deploy/kubernetes/servers
     "mlflow.server.fastapi_app",
     "mlflow.tracking",

@@ -19,7 +19,7 @@ from sentiment.lifecycle.standing import JournalKeeper, Observer, State, left_to
 from sentiment.lifecycle.writing import create_version, keep, perform, upload
 from sentiment.registry import Registry
 from sentiment.registry.records import Change, Event, Gate, ModelVersion, new_change, reigning
-from sentiment.registry.registry import CHAMPION, DEFAULT_NAME
+from sentiment.registry.registry import CHAMPION, DEFAULT_NAME, METRICS
 from sentiment.registry.tracking import stack_errors
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Lifecycle:
                     **({"gate": gate} if gate else {}),
                     "digest": digest,
                     "dataset_digest": dataset_digest,
-                    "metrics": json.dumps(dict(metrics), sort_keys=True),
+                    METRICS: json.dumps(dict(metrics), sort_keys=True),
                 }
                 change = self._new(event, 0, owner, actor=actor, reason=reason, evidence=evidence, over=over)
                 version = create_version(

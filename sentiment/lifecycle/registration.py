@@ -51,13 +51,12 @@ def register_candidate(
     splits: Mapping[str, Reviews],
     config: TrainConfig,
     metrics: Mapping[str, float],
-    pages: Mapping[str, str],
     lifecycle: Lifecycle,
     run_id: str | None,
     origin: Origin,
     artifacts: Mapping[str, str],
 ) -> Registration:
-    """Register the candidate with its card and `pages` (by file name). One that the gate approved is promoted, unless
+    """Register the candidate with its card. One that the gate approved is promoted, unless
     the champion is another by now than the gate saw.
 
     A candidate that is the champion, byte for byte, is not registered again. `artifacts` are the ids under which
@@ -104,7 +103,6 @@ def register_candidate(
                 **{tag: artifacts[split] for split, tag in ARTIFACTS.items() if split in artifacts},
             },
             reports={
-                **pages,
                 REFERENCE_FILE: reference.model_dump_json(),
                 CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
             },

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from sentiment.errors import SentimentError
 from sentiment.lifecycle.standing import Action
-from sentiment.models.folder import IDENTITY, verify_manifest
+from sentiment.models.folder import IDENTITY, MLMODEL, verify_manifest
 from sentiment.registry.records import HISTORY, Change
 from sentiment.registry.registry import CHANGE, EVENT_PREFIX, Registry, place_of
 from sentiment.registry.tracking import ensure_experiment, expecting
@@ -35,10 +38,32 @@ def upload(
         return uploaded
     place = place_of(digest)
     client.log_artifacts(run_id, str(folder), f"{place}/folder")
+    client.log_text(run_id, mlmodel(folder), f"{place}/folder/{MLMODEL}")
     client.log_text(run_id, card, f"{place}/card.md")
     for name, text in reports.items():
         client.log_text(run_id, text, f"{place}/reports/{name}")
     return run_id, f"{client.get_run(run_id).info.artifact_uri}/{place}/folder"
+
+
+def mlmodel(folder: Path) -> str:
+    """What MLflow shows of a model folder: its kind, and the signature, texts in and a probability a label out."""
+    identity = identity_of(folder)
+    outputs = [{"type": "float", "name": label, "required": True} for label in identity["labels"]]
+    described = {
+        "flavors": {"sentiment": {"kind": identity["kind"], "loader": "sentiment.predictor.Predictor.load"}},
+        "signature": {
+            "inputs": json.dumps([{"type": "string", "name": "text", "required": True}]),
+            "outputs": json.dumps(outputs, ensure_ascii=False),
+            "params": None,
+        },
+    }
+    return yaml.safe_dump(described, allow_unicode=True, sort_keys=False)
+
+
+def identity_of(folder: Path) -> dict[str, Any]:
+    """Kind, labels and normaliser of the model in a folder."""
+    found: dict[str, Any] = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    return found
 
 
 def create_version(
@@ -53,7 +78,7 @@ def create_version(
         run_id,
         tags={
             **tags,
-            "kind": json.loads((folder / IDENTITY).read_text(encoding="utf-8"))["kind"],
+            "kind": identity_of(folder)["kind"],
             CHANGE: change.model_dump_json(exclude={"version"}),  # MLflow gives the number
         },
         description=card[:MAX_DESCRIPTION],

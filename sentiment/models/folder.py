@@ -11,6 +11,7 @@ from sentiment.kinds import kind_of, load
 from sentiment.models.manifest import (
     IDENTITY,
     MANIFEST,
+    MLMODEL,
     SavedFolder,
     folder_digest,
     folder_size,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IDENTITY",
     "MANIFEST",
+    "MLMODEL",
     "SavedFolder",
     "folder_digest",
     "folder_size",

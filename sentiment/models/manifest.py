@@ -14,6 +14,8 @@ from sentiment.text.normalise import TextNormaliser
 
 IDENTITY = "classifier.json"
 MANIFEST = "manifest.json"
+# MLflow reads it where the registry keeps a model folder, to show what goes in and out. It decides no prediction.
+MLMODEL = "MLmodel"
 
 
 class SavedFolder(NamedTuple):
@@ -54,8 +56,8 @@ def folder_digest(folder: Path) -> str:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files that the model consists of."""
+    return sum((folder / name).stat().st_size for name in (*_files(folder), MANIFEST))
 
 
 def verify_manifest(folder: Path) -> str:
@@ -81,4 +83,4 @@ def verify_manifest(folder: Path) -> str:
 
 def _files(folder: Path) -> list[str]:
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in paths if name != MANIFEST)
+    return sorted(name for name in paths if name not in {MANIFEST, MLMODEL})

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from functools import singledispatch
 
-Figures = Mapping[str, bytes]
+from sentiment.pages.html import Html
+
+Figures = Mapping[str, Html]
 
 
 def page_of(shown: object, figures: Figures | None = None) -> str:
-    """A self-contained HTML page (inline styles, no scripts, no network) with the pictures in it.
+    """A self-contained HTML page (inline styles and pictures, no network) with the pictures in it.
 
     `figures` are those of `figures_of`, where the caller has them already; else they are drawn. Raises TypeError for
     something that has no page.
@@ -16,8 +18,8 @@ def page_of(shown: object, figures: Figures | None = None) -> str:
 
 
 @singledispatch
-def figures_of(shown: object) -> dict[str, bytes]:
-    """The pictures of a report by file stem, each a PNG; most reports have none."""
+def figures_of(shown: object) -> dict[str, Html]:
+    """The pictures of a report by name, each SVG; most reports have none."""
     return {}
 
 

@@ -1,84 +1,88 @@
-"""What every picture of a report is drawn with: PNG bytes, without pyplot's global state.
+"""What every picture of a report is drawn with: SVG inside the page, in the page's own colours and type.
 
-Hangul is drawn with NanumGothic from the package koreanize-matplotlib, so that a machine needs no Korean font. The
-colours are those of Okabe & Ito (2008), which stay apart under colour blindness.
+Colours are names of classes (`html.STYLE` has them, light and dark): "one" and "two" stay apart under colour blindness
+(`tests/code/test_colours.py`), and no picture tells by colour alone. A length is in the units of a picture that is
+`WIDTH` wide, about a pixel on a telephone.
 """
 
-import io
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from html import escape
+from math import ceil, floor, log10
+from typing import Literal
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, get_font
-from matplotlib.text import Text
-
-from sentiment.errors import SentimentError
+from sentiment.pages.html import Html, markup
+from sentiment.pages.korean import KOREAN
 from sentiment.stats.bootstrap import Metric
 
-BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#7A7A7A", "#222222"
-WIDTH_INCHES = 6.4
-DPI = 144
-LONGEST_LABEL = 32
+Colour = Literal["one", "two", "rest"]
+Place = Callable[[float], float]
+WIDTH = 400
+LONGEST_LABEL = 30
 
 
-def axes_of(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
-    """An empty plot under a title and one or two lines that say how to read it; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    lines = "\n" * (subtitle.count("\n") + 1)
-    figure.suptitle(title + lines, x=0.015, ha="left", fontsize=13, fontweight="bold", color=INK)
-    below_title = 1 - 0.32 / height
-    figure.text(0.015, below_title, subtitle, va="top", fontsize=9, color="#555555").set_in_layout(False)
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelcolor=INK, labelsize=9, color=GREY)
-    return figure, axes
+def picture(height: float, title: str, how: Html | str, *parts: str, top: float = 0) -> Html:
+    """A drawing under its title and a line that says how to read it; its parts may begin above 0, at -`top`."""
+    name = f"{title} · {KOREAN[title]}" if title in KOREAN else title
+    return Html(
+        f"<figcaption><b>{markup(title)}</b>{markup(how)}</figcaption>"
+        f'<svg viewBox="0 {-top:g} {WIDTH} {height + top:g}" role="img" aria-label="{escape(name)}">'
+        f"{''.join(parts)}</svg>"
+    )
 
 
-def interval(axes: Axes, metric: Metric, *, at: float, colour: str = BLUE, vertical: bool = False) -> None:
-    """A point with its interval as a line through it, at the place `at` of the other axis."""
-    ends = [metric.low, metric.high]
-    line, point = ([at, at], ends), (at, metric.value)
-    if not vertical:
-        line, point = (ends, [at, at]), (metric.value, at)
-    axes.plot(*line, color=colour, linewidth=2, solid_capstyle="round", zorder=2)
-    axes.plot(*point, marker="o", markersize=6, color=colour, markeredgecolor="white", zorder=3)
+def text(x: float, y: float, shown: str | tuple[str, str], *, at: str = "start", style: str = "") -> Html:
+    """A text whose base line begins, ends or is centred (`at`: start, end, middle) at (x, y).
+
+    A pair is English and Korean; of a text alone, `korean.py` may know the Korean.
+    """
+    place = f'x="{x:.1f}" y="{y:.1f}"' + (f' text-anchor="{at}"' if at != "start" else "")
+    place += f' class="{style}"' if style else ""
+    english, korean = shown if isinstance(shown, tuple) else (shown, KOREAN.get(shown))
+    if korean is None or korean == english:
+        return Html(f"<text {place}>{escape(english)}</text>")
+    return Html(f'<text {place} lang="en">{escape(english)}</text><text {place} lang="ko">{escape(korean)}</text>')
+
+
+def line(x1: float, y1: float, x2: float, y2: float, style: str) -> Html:
+    """A straight line."""
+    return Html(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{style}"/>')
+
+
+def curve(points: Sequence[tuple[float, float]], style: str) -> Html:
+    """A line through all points."""
+    return Html(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" class="line {style}"/>')
+
+
+def bar(x: float, y: float, width: float, height: float, style: str, *, opacity: float = 1) -> Html:
+    """A filled rectangle."""
+    shown = f' fill-opacity="{opacity:.3f}"' if opacity < 1 else ""
+    return Html(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" class="{style}"{shown}/>')
+
+
+def interval(metric: Metric, place: Place, at: float, style: str = "one", *, vertical: bool = False) -> Html:
+    """A point with its interval as a line through it; `place` is the axis of the metric, `at` is on the other one."""
+    low, value, high = place(metric.low), place(metric.value), place(metric.high)
+    ends = (at, low, at, high) if vertical else (low, at, high, at)
+    x, y = (at, value) if vertical else (value, at)
+    return Html(f'{line(*ends, f"line {style}")}<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="{style}"/>')
+
+
+def scale(low: float, high: float, start: float, end: float) -> Place:
+    """The place of a value on an axis from `start`, where `low` is, to `end`."""
+    span = (high - low) or 1.0
+    return lambda value: start + (value - low) / span * (end - start)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers from `low` to `high`; the one value where they are the same."""
+    if high <= low:
+        return [low]
+    raw = (high - low) / about
+    power = 10.0 ** floor(log10(raw))
+    step = next(power * each for each in (1, 2, 5, 10) if power * each >= raw * 0.999)
+    return [round(step * each, 10) for each in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
 def short(label: str) -> str:
-    """A label that fits; what the font lacks (an emoji) is a box, as matplotlib would draw it after a warning."""
-    font = get_font(font_file())
-    drawable = "".join(character if font.get_char_index(ord(character)) else "□" for character in label)
-    return drawable if len(drawable) <= LONGEST_LABEL else f"{drawable[: LONGEST_LABEL - 1]}…"
-
-
-def png(figure: Figure) -> bytes:
-    """The picture. Sets every text in the font with Hangul, and takes `$` for a dollar rather than for TeX."""
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.get_ticklabels()  # ticks are lazy: this makes them
-    for text in figure.findobj(Text):
-        bold = text.get_fontweight() == "bold"
-        text.set_fontproperties(FontProperties(fname=font_file(bold), size=text.get_fontsize()))
-        text.set_parse_math(False)
-    figure.dpi = DPI
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()
-
-
-@cache
-def font_file(bold: bool = False) -> Path:
-    """NanumGothic's file, found without importing its package, which would change matplotlib's settings.
-
-    Raises SentimentError when the package is not installed.
-    """
-    spec = find_spec("koreanize_matplotlib")
-    if spec is None or spec.origin is None:
-        raise SentimentError(
-            "The font for the pictures is missing.", "Install it with `pip install koreanize-matplotlib`."
-        )
-    return Path(spec.origin).parent / "fonts" / ("NanumGothicBold.ttf" if bold else "NanumGothic.ttf")
+    """A label that fits."""
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 
-from sentiment.evaluation.compare import PairedComparison
+from sentiment.data.names import counted
+from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation, Mistake, SliceResult
 from sentiment.evaluation.gate import Contender, GateDecision
 from sentiment.evaluation.performance import Performance
 from sentiment.evaluation.selection import Selection
-from sentiment.pages import html
+from sentiment.pages import html, plots
 from sentiment.pages.dispatch import Figures, compose, figures_of
+from sentiment.pages.html import Html, both
 from sentiment.stats.bootstrap import Metric
 
 
 @figures_of.register
-def _evaluation_figures(evaluation: Evaluation) -> dict[str, bytes]:
+def _evaluation_figures(evaluation: Evaluation) -> dict[str, Html]:
     """The confusion matrix, the reliability curve and, when slices have enough rows, macro-F1 by slice."""
-    from sentiment.pages import plots
-
     pictures = {
         "confusion": plots.confusion_matrix(evaluation.confusion, evaluation.labels),
         "reliability": plots.reliability(evaluation.calibration),
@@ -34,30 +34,25 @@ def _evaluation(evaluation: Evaluation, figures: Figures) -> str:
     return html.page(
         f"Evaluation of {evaluation.name}",
         html.paragraph(f"A {evaluation.kind} classifier on {rows} (data {evaluation.data_digest[:12]}). {intervals}"),
-        html.table(["metric", "value", "95% interval"], [_metric_row(*item) for item in evaluation.headline().items()]),
-        html.section("Pictures", *(html.figure(png, f"{stem} of {evaluation.name}") for stem, png in figures.items())),
+        metric_table(evaluation),
         html.section(
-            "By label",
-            html.table(
-                ["label", "rows", "precision", "recall", "F1"],
-                [(c.label, c.support, *_metrics(c.precision, c.recall, c.f1)) for c in evaluation.classes],
-            ),
+            "Pictures",
+            html.pictures(*(html.figure(shown, f"{name} of {evaluation.name}") for name, shown in figures.items())),
         ),
-        html.section("By slice", _slice_table(evaluation.slices)),
+        html.section("By label", label_table(evaluation)),
+        html.section("By slice", *slice_tables(evaluation.slices)),
         html.section("Cost", _cost_table(evaluation.performance)),
-        html.section("Most confident mistakes", _mistake_table(evaluation.mistakes)),
+        html.section("Most confident mistakes", mistake_table(evaluation.mistakes)),
     )
 
 
 @compose.register
 def _comparison(comparison: PairedComparison, figures: Figures) -> str:
-    return html.page(f"{comparison.candidate} against {comparison.champion}", *_comparison_sections(comparison))
+    return html.page(f"{comparison.candidate} against {comparison.champion}", *comparison_parts(comparison))
 
 
 @figures_of.register
-def _gate_figures(decision: GateDecision) -> dict[str, bytes]:
-    from sentiment.pages import plots
-
+def _gate_figures(decision: GateDecision) -> dict[str, Html]:
     return {"contenders": plots.contenders(decision.contenders, decision.config.register_threshold)}
 
 
@@ -68,20 +63,14 @@ def _gate(decision: GateDecision, figures: Figures) -> str:
         "Promotion gate",
         html.badge(decision.outcome, None if decision.outcome == "unchanged" else decision.approved),
         html.paragraph(decision.summary),
-        html.section(
-            "Checks",
-            html.table(
-                ["check", "", "reason"],
-                [(c.name, html.badge("passed" if c.passed else "failed", c.passed), c.reason) for c in decision.checks],
-            ),
-        ),
+        html.section("Checks", check_table(decision)),
         html.section(
             "Contenders",
-            *(html.figure(png, stem) for stem, png in figures.items()),
-            _contender_table(decision.contenders),
+            *(html.figure(shown, name) for name, shown in figures.items()),
+            contender_table(decision.contenders),
         ),
         *(
-            [html.section("Against the champion", *_comparison_sections(decision.comparison))]
+            [html.section("Against the champion", *comparison_parts(decision.comparison))]
             if decision.comparison
             else []
         ),
@@ -89,9 +78,7 @@ def _gate(decision: GateDecision, figures: Figures) -> str:
 
 
 @figures_of.register
-def _selection_figures(selection: Selection) -> dict[str, bytes]:
-    from sentiment.pages import plots
-
+def _selection_figures(selection: Selection) -> dict[str, Html]:
     return {"candidates": plots.choices(selection.candidates)}
 
 
@@ -101,7 +88,7 @@ def _selection(selection: Selection, figures: Figures) -> str:
     return html.page(
         "Choice among the candidates",
         html.paragraph(f"Chosen on {selection.rows:,} validation rows: {selection.summary}"),
-        *(html.figure(png, stem) for stem, png in figures.items()),
+        *(html.figure(shown, name) for name, shown in figures.items()),
         html.table(
             ["model", "macro-F1", "accuracy", "ECE", "in a batch", "model folder", ""],
             [
@@ -120,55 +107,96 @@ def _selection(selection: Selection, figures: Figures) -> str:
     )
 
 
-def _comparison_sections(comparison: PairedComparison) -> list[str]:
-    """The differences, the test, then the slices."""
+def comparison_parts(comparison: PairedComparison) -> list[Html]:
+    """The differences, the test, then the slices; those with few rows are folded."""
     test = comparison.mcnemar
-    method = "exact binomial" if test.exact else "chi-squared with continuity correction"
     level = f"{1 - comparison.significance:.0%}"
     candidate, champion = comparison.candidate, comparison.champion
+    slices = [part for part in (comparison.feedback, comparison.known, *comparison.slices) if part]
+    few = [part for part in slices if not part.enough_rows]
     return [
         html.paragraph(
-            f"{candidate} minus {champion} on the same {comparison.rows:,} rows. Intervals are {level}, from "
-            f"{comparison.resamples:,} paired bootstrap resamples: one that excludes 0 is a real difference."
+            both(
+                f"{candidate} minus {champion} on the same {comparison.rows:,} rows. Intervals are {level}, from "
+                f"{comparison.resamples:,} paired bootstrap resamples: one that excludes 0 is a real difference.",
+                f"같은 {comparison.rows:,}건에서 {candidate}의 값에서 {champion}의 값을 뺀 차이입니다. {level} 구간은 "
+                f"대응 부트스트랩 {comparison.resamples:,}회로 구했으며, 0을 포함하지 않으면 실제 차이입니다.",
+            )
         ),
+        html.figure(plots.differences(comparison), f"{candidate} minus {champion}"),
         html.table(
-            ["difference", "value", f"{level} interval"],
+            ["difference", "value", both(f"{level} interval", f"{level} 구간")],
             [("macro-F1", *_signed(comparison.macro_f1)), ("accuracy", *_signed(comparison.accuracy))],
         ),
         html.paragraph(
-            f"Only {candidate} is right on {test.candidate_only_right:,} rows, only {champion} on "
-            f"{test.champion_only_right:,}: McNemar p = {test.p_value:.3g} ({method})."
+            both(
+                f"Only {candidate} is right on {counted(test.candidate_only_right)}, only {champion} on "
+                f"{counted(test.champion_only_right)}: McNemar p = {test.p_value:.3g} "
+                f"({'exact binomial' if test.exact else 'chi-squared with continuity correction'}).",
+                f"{candidate}만 맞힌 것은 {test.candidate_only_right:,}건, {champion}만 맞힌 것은 "
+                f"{test.champion_only_right:,}건입니다: McNemar p = {test.p_value:.3g} "
+                f"({'정확 이항 검정' if test.exact else '연속성 보정 카이제곱 검정'}).",
+            )
         ),
-        html.table(
-            ["slice", "rows", "macro-F1 difference", f"{level} interval", ""],
-            [
-                (
-                    f"{part.column}: {part.value}",
-                    part.rows,
-                    *_signed(part.macro_f1),
-                    "" if part.enough_rows else html.badge("too few rows", None),
-                )
-                for part in (comparison.feedback, comparison.known, *comparison.slices)
-                if part
-            ],
-        ),
+        _difference_table([part for part in slices if part.enough_rows], level),
+        *([html.folded(_few_rows(len(few)), _difference_table(few, level))] if few else []),
     ]
 
 
-def _slice_table(slices: Sequence[SliceResult]) -> str:
-    if not slices:
-        return html.paragraph("The data has no slices.")
+def _difference_table(parts: Sequence[SliceDifference], level: str) -> Html:
     return html.table(
-        ["slice", "rows", "accuracy", "macro-F1", ""],
-        [
-            (
-                part.title,
-                part.rows,
-                *_metrics(part.accuracy, part.macro_f1),
-                "" if part.enough_rows else html.badge("too few rows", None),
-            )
-            for part in slices
-        ],
+        ["slice", "rows", both("macro-F1 difference", "macro-F1 차이"), both(f"{level} interval", f"{level} 구간")],
+        [(both(*plots.slice_title(part)), part.rows, *_signed(part.macro_f1)) for part in parts],
+    )
+
+
+def _few_rows(slices: int) -> Html:
+    return both(
+        f"Too few rows to be judged: {counted(slices, 'slice')}", f"건수가 부족해 판정하지 않은 부분 집합 {slices}개"
+    )
+
+
+def slice_tables(slices: Sequence[SliceResult]) -> list[Html]:
+    """What was judged, and folded under it what has too few rows for that."""
+    if not slices:
+        return [html.paragraph("The data has no slices.")]
+    judged = [part for part in slices if part.enough_rows]
+    few = [part for part in slices if not part.enough_rows]
+    shown = [_slice_table(judged)] if judged else []
+    if few:
+        shown.append(html.folded(_few_rows(len(few)), _slice_table(few)))
+    return shown
+
+
+def _slice_table(slices: Sequence[SliceResult]) -> Html:
+    return html.table(
+        ["slice", "rows", "accuracy", "macro-F1"],
+        [(both(*plots.slice_title(part)), part.rows, *_metrics(part.accuracy, part.macro_f1)) for part in slices],
+    )
+
+
+def label_table(evaluation: Evaluation) -> Html:
+    """Precision, recall and F1 of every label."""
+    return html.table(
+        ["label", "rows", "precision", "recall", "F1"],
+        [(c.label, c.support, *_metrics(c.precision, c.recall, c.f1)) for c in evaluation.classes],
+    )
+
+
+def metric_table(evaluation: Evaluation) -> Html:
+    """The headline metrics with their intervals."""
+    return html.table(
+        ["metric", "value", "95% interval"], [_metric_row(*item) for item in evaluation.headline().items()]
+    )
+
+
+def check_table(decision: GateDecision) -> Html:
+    """Every check of the gate, the failed ones first."""
+    checks = sorted(decision.checks, key=lambda check: check.passed)
+    return html.table(
+        ["", "check", "reason"],
+        [(html.badge("passed" if c.passed else "failed", c.passed), c.name, c.reason) for c in checks],
+        stacked=True,
     )
 
 
@@ -186,18 +214,21 @@ def _cost_table(cost: Performance) -> str:
     )
 
 
-def _mistake_table(mistakes: Sequence[Mistake]) -> str:
+def mistake_table(mistakes: Sequence[Mistake]) -> Html:
+    """Wrong predictions, the most confident first; personal data is masked."""
     if not mistakes:
         return html.paragraph("None were kept.")
     return html.table(
         ["id", "text", "label", "predicted", "confidence"],
-        [(m.id, m.text, m.label, m.predicted, m.confidence) for m in mistakes],
+        [(m.id, m.text, m.label, m.predicted, f"{m.confidence:.1%}") for m in mistakes],
+        stacked=True,
     )
 
 
-def _contender_table(contenders: Sequence[Contender]) -> str:
+def contender_table(contenders: Sequence[Contender]) -> Html:
+    """Candidate, champion and baselines on the same rows."""
     return html.table(
-        ["role", "model", "macro-F1", "accuracy", "ROC AUC", "ECE", "one text", "model folder"],
+        ["role", "model", "macro-F1", "accuracy", "ROC AUC", "ECE", "latency", "model folder"],
         [
             (
                 c.role,

@@ -5,6 +5,23 @@ from sentiment.lifecycle.deployment import Deployment, ServedModel
 from sentiment.lifecycle.registration import Registration
 from sentiment.pages import html
 from sentiment.pages.dispatch import Figures, compose
+from sentiment.pages.html import Html
+
+
+def card(markdown: str) -> Html:
+    """A model card, rendered. It is a part of a page: its title is left out, and its headings are lower ones."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(markdown)
+    if tokens and tokens[0].tag == "h1":
+        tokens = tokens[3:]
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+    rendered = str(parser.renderer.render(tokens, parser.options, {}))
+    # All text is escaped by now: what looks like a table is one.
+    return Html(rendered.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>"))
 
 
 @compose.register
@@ -13,7 +30,7 @@ def _registration(registration: Registration, figures: Figures) -> str:
     return html.page(
         "Registration",
         html.paragraph(registration.summary),
-        html.section("Model card", html.preformatted(registration.card)),
+        html.section("Model card", card(registration.card)),
     )
 
 
@@ -23,7 +40,7 @@ def _served(model: ServedModel, figures: Figures) -> str:
     return html.page(
         f"{model.model_name} version {model.version}, {model.role}",
         html.paragraph(f"Model digest {model.digest[:12]}, data {model.data_digest[:12]}, commit {model.git_commit}"),
-        html.section("Model card", html.preformatted(model.card)),
+        html.section("Model card", card(model.card)),
     )
 
 

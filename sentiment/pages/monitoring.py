@@ -62,7 +62,7 @@ def _window(window: Window, figures: Figures) -> str:
 
 
 @figures_of.register
-def _drift_figures(report: DriftReport) -> dict[str, bytes]:
+def _drift_figures(report: DriftReport) -> dict[str, html.Html]:
     """All effects against their thresholds, and both distributions of what drifted."""
     if not report.tests:
         return {}
@@ -113,7 +113,7 @@ def _evidently(report: EvidentlyReport, figures: Figures) -> str:
 
 
 @figures_of.register
-def _quality_figures(report: QualityReport) -> dict[str, bytes]:
+def _quality_figures(report: QualityReport) -> dict[str, html.Html]:
     """Accuracy by day beside the estimate, when there is a day to draw."""
     days = [day for day in report.days if report.model_version in {None, day.model_version}]
     if not days:

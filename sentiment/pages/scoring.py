@@ -1,6 +1,6 @@
 """The pages of batch scoring: the snapshot, a shard, and what a batch came out as."""
 
-from sentiment.pages import html
+from sentiment.pages import html, plots
 from sentiment.pages.dispatch import Figures, compose, figures_of
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
@@ -25,9 +25,7 @@ def _shard(report: ShardReport, figures: Figures) -> str:
 
 
 @figures_of.register
-def _summary_figures(summary: ScoringSummary) -> dict[str, bytes]:
-    from sentiment.pages import plots
-
+def _summary_figures(summary: ScoringSummary) -> dict[str, html.Html]:
     return {"confidence": plots.confidence_histogram(summary.tally.confidence, len(summary.labels))}
 
 

@@ -14,6 +14,9 @@ Gate = Literal["approved", "refused"]
 Event = Literal["registered", "refused", "promoted", "rolled_back", "archived", "deployed"]
 # The changes that say which version is, or was, the champion: what people call the history.
 HISTORY: tuple[Event, ...] = ("promoted", "rolled_back", "archived")
+# The report of a run, among the run's files; and the page that a version had in its place until 0.2.0.
+REPORT_FILE = "report.html"
+EARLIER_REPORT_FILE = "evaluation.html"
 # MLflow's limits are higher; this keeps the registry's page readable.
 MAX_TEXT = 1000
 

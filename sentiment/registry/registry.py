@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sentiment.errors import ConfigError, SentimentError, nearest
 from sentiment.models.folder import verify_manifest
-from sentiment.registry.records import HISTORY, Change, ModelVersion, Status
+from sentiment.registry.records import (
+    EARLIER_REPORT_FILE,
+    HISTORY,
+    REPORT_FILE,
+    Change,
+    ModelVersion,
+    Status,
+)
 from sentiment.registry.tracking import connect, database_path, expecting, stack_errors
 from sentiment.stored import ROLL_BACK
 
@@ -27,9 +34,12 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"
 CANDIDATE: Final = "candidate"
-EVENT_PREFIX: Final = "event."  # of the model's tags, one a change
 DEFAULT_NAME: Final = "sentiment"
-CHANGE: Final = "change"  # the tag of a version that says how it was registered
+# What programs keep in tags. MLflow's pages leave out whatever begins with "mlflow."; until 0.2.0 these did not.
+HIDDEN: Final = "mlflow.sentiment."
+EVENT_PREFIX: Final = f"{HIDDEN}event."  # of the model's tags, one a change
+CHANGE: Final = f"{HIDDEN}change"  # the tag of a version that says how it was registered
+METRICS: Final = f"{HIDDEN}metrics"
 
 
 class Registry:
@@ -94,15 +104,14 @@ class Registry:
         """The history, and every deployment; how a version was registered lies with the version."""
         model = self._model()
         tags = model.tags if model else {}
-        return [self._change(tags[key]) for key in sorted(tags) if key.startswith(EVENT_PREFIX)]
+        stored = {key.removeprefix(HIDDEN): value for key, value in tags.items()}
+        return [self._change(stored[key]) for key in sorted(stored) if key.startswith("event.")]
 
     @stack_errors
     def card(self, version: int) -> str:
         """The model card that was registered with `version`, in Markdown."""
         target = self.get(version)
-        with tempfile.TemporaryDirectory() as temporary:
-            path = self.client.download_artifacts(target.run_id, f"{place_of(target.digest)}/card.md", temporary)
-            return Path(path).read_text(encoding="utf-8")
+        return self._text(target.run_id, f"{place_of(target.digest)}/card.md")
 
     @stack_errors
     def report(self, version: int, name: str) -> str:
@@ -118,9 +127,18 @@ class Registry:
                 f"Version {version} of {self.model_name} has no report {name}.",
                 f"{nearest(name, names) if names else 'It has none.'} A version trained now has them all.",
             )
-        with tempfile.TemporaryDirectory() as temporary:
-            path = self.client.download_artifacts(target.run_id, f"{place}/{name}", temporary)
-            return Path(path).read_text(encoding="utf-8")
+        return self._text(target.run_id, f"{place}/{name}")
+
+    @stack_errors
+    def page(self, version: int) -> str:
+        """The report of the run that registered `version`, a self-contained HTML page.
+
+        Raises ConfigError when that run kept none.
+        """
+        target = self.get(version)
+        if any(each.path == REPORT_FILE for each in self.client.list_artifacts(target.run_id)):
+            return self._text(target.run_id, REPORT_FILE)
+        return self.report(version, EARLIER_REPORT_FILE)
 
     @stack_errors
     def fetch(self, version: int, into: Path) -> Path:
@@ -147,6 +165,11 @@ class Registry:
             downloaded.replace(folder)
         return folder
 
+    def _text(self, run_id: str, path: str) -> str:
+        with tempfile.TemporaryDirectory() as temporary:
+            found = self.client.download_artifacts(run_id, path, temporary)
+            return Path(found).read_text(encoding="utf-8")
+
     def _model(self) -> Any:
         if _is_to_be_made(self.tracking_uri):
             return None  # whoever only asks makes no database
@@ -158,8 +181,9 @@ class Registry:
         return next((each for each in self.versions() if each.status == status), None)
 
     def _version(self, raw: Any, aliases: list[str]) -> ModelVersion:
-        tags = dict(raw.tags)
-        stored = tags.pop(CHANGE, None)
+        hidden = {key.removeprefix(HIDDEN): value for key, value in raw.tags.items() if key.startswith(HIDDEN)}
+        tags = {key: value for key, value in raw.tags.items() if not key.startswith(HIDDEN)} | hidden
+        stored = tags.pop("change", None)
         change = self._change(stored, version=int(raw.version)) if stored else None
         status: Status = "none"
         if CHAMPION in aliases:

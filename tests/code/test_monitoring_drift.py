@@ -194,8 +194,8 @@ def test_the_report_survives_storing_and_its_page_is_small_and_safe(world: World
     assert len(page.encode()) < 2_000_000
     assert "<script" not in page
     assert "example.com" not in page
-    assert "1234" not in page.replace("base64", "").split("What tells the texts apart")[1]
-    assert all(picture.startswith(b"\x89PNG") for picture in figures_of(report).values())
+    assert "1234" not in page.split("What tells the texts apart")[1]
+    assert all("<svg " in picture for picture in figures_of(report).values())
     assert {"effects", "unseen"} <= figures_of(report).keys()
 
 

@@ -63,7 +63,6 @@ def registered(lifecycle: Lifecycle, positive: float, outcome: str, reference: R
         splits=SPLITS,
         config=CONFIG,
         metrics={"macro_f1": 0.8},
-        pages={},
         lifecycle=lifecycle,
         run_id=None,
         origin=ORIGIN,

@@ -65,7 +65,6 @@ def test_from_training_to_the_registry_it_is_serialised_once(
         splits={"train": sample.train, "validation": sample.validation, "test": sample.test},
         config=config,
         metrics={},
-        pages={},
         lifecycle=Lifecycle(registry, f"sqlite:///{tmp_path}/predictions.db"),
         run_id=None,
         origin=Origin(run="train-1", time=datetime.now(UTC), actor="kim", why="a test"),
