@@ -14,11 +14,15 @@ import polars as pl
 from pydantic import Field, FiniteFloat, JsonValue
 
 from sentiment.config.drift import DriftConfig
+from sentiment.messages import Message, Value, named, say, sentences
 from sentiment.monitoring.data_quality import DataQuality, data_quality
 from sentiment.monitoring.descriptors import DESCRIPTORS, MOST_CHARACTERS, Distribution, describe
 from sentiment.monitoring.domain import Term, separate
 from sentiment.monitoring.evidently_report import SMALLEST_DEVIATION, Comparison, EvidentlyReport, distances
+from sentiment.monitoring.readings import moved, over_limit, told_apart
 from sentiment.monitoring.reference import Reference
+from sentiment.monitoring.words import NewWord, new_words
+from sentiment.store.queries import Origin
 from sentiment.stored import Frozen, Report
 
 Status = Literal["drift", "no_drift", "not_enough_data"]
@@ -44,12 +48,14 @@ FEWEST_VALUES = 20
 # its distance is the difference of two shares, and chance exceeds 3.1 in about one window in 300.
 CHANCE = {WASSERSTEIN: 4.0, TRAIT: 3.1, JENSEN_SHANNON: 1.6, AUC: 1.7}
 AUC_OF_GUESSING = 0.5
+MOST_FINDINGS = 3  # in a sentence
 
 
 class DriftTest(Frozen):
-    """One comparison of `rows` values of the window with `reference_rows`.
+    """One comparison of `rows` values of the window with `reference_rows`; 0 where there is nothing to compare with.
 
     `threshold` is the effect from which it says drift: the config's, or what chance can do where that is more.
+    `moved`: what moved, for people; None in a report of a version before 0.3.
     """
 
     name: str
@@ -61,6 +67,18 @@ class DriftTest(Frozen):
     reference_rows: int
     detail: str
     distribution: Distribution | None = None
+    moved: Message | None = None
+
+    @property
+    def name_said(self) -> Message | str:
+        """What was compared."""
+        return named("test", self.name, self.title)
+
+    @property
+    def reading(self) -> Message:
+        """What moved, from before to after."""
+        figures = {"what": self.name_said, "effect": self.effect, "threshold": self.threshold}
+        return self.moved or Message(code="moved.effect", values=figures)
 
     @property
     def drifted(self) -> bool:
@@ -74,12 +92,22 @@ class DriftTest(Frozen):
         return max(0.0, self.effect - zero) / (self.threshold - zero)
 
 
+class SourceVerdict(Frozen):
+    """The verdict on the newest rows of one source alone. The page's has no part in the report's: nobody's traffic."""
+
+    origin: Origin
+    status: Status
+    rows: int
+    message: Message
+
+
 class DriftReport(Report):
     """The verdict on one window and the tests behind it.
 
     `rows`: of the window, of which `texts` are distinct and compared with the `reference_rows`. `model_version`: of the
-    newest row. `terms`: what is typical of the window, masked. `evidently` is read from reports stored before 0.2, and
-    not written: `EvidentlyReport` holds it now.
+    newest row. `terms`: what is typical of the window, masked; `words`: what is frequent in it and was not before.
+    `sources`: the verdicts by source, where there is more than one; drift in any is drift. `evidently` is read from
+    reports stored before 0.2, and not written: `EvidentlyReport` holds it now.
     """
 
     status: Status
@@ -93,6 +121,8 @@ class DriftReport(Report):
     model_version: str | None
     data: DataQuality
     terms: tuple[Term, ...] = ()
+    words: tuple[NewWord, ...] = ()
+    sources: tuple[SourceVerdict, ...] = ()
     evidently: dict[str, JsonValue] = Field(default={}, exclude=True, repr=False)
 
     @property
@@ -100,21 +130,34 @@ class DriftReport(Report):
         """The tests that say drift, the clearest first."""
         return tuple(sorted((test for test in self.tests if test.drifted), key=lambda test: -test.excess))
 
+    @property
+    def message(self) -> Message:
+        """The verdict, and what moved most; of the sources those that drifted, where the whole did not."""
+        alone = [each for each in self.sources if each.status == "drift" and each.origin != "page"]
+        if alone and not self.drifted:
+            verdicts = [{"source": named("origin", each.origin), "verdict": each.message} for each in alone]
+            return sentences(*(Message(code="drift.of_source", values=values) for values in verdicts))
+        return _verdict(self)
+
     @cached_property
     def summary(self) -> str:
         """The verdict in one sentence."""
-        if self.status == "drift":
-            named = "; ".join(
-                f"{each.title} {each.effect:.2f} (from {each.threshold:.2f})" for each in self.drifted[:3]
-            )
-            more = f"; and {len(self.drifted) - 3} more" if len(self.drifted) > 3 else ""
-            return f"Drift in {len(self.drifted)} of {len(self.tests)} tests on {self.rows:,} rows: {named}{more}."
-        if self.status == "no_drift":
-            return f"No drift: {len(self.tests)} tests on {self.rows:,} rows, none above its threshold."
-        return (
-            f"Not enough data for a verdict: {self.texts:,} distinct texts to compare with {self.reference_rows:,} of "
-            f"the reference, and {self.min_rows:,} are needed on both sides."
-        )
+        return say(self.message)
+
+
+def _verdict(report: DriftReport) -> Message:
+    tests, rows = len(report.tests), report.rows
+    if report.drifted:
+        said: dict[str, Value] = {"drifted": len(report.drifted), "tests": tests, "rows": rows}
+        said["findings"] = tuple(each.reading for each in report.drifted[:MOST_FINDINGS])
+        more = len(report.drifted) - MOST_FINDINGS
+        if more > 0:
+            return Message(code="drift.found_and_more", values={**said, "more": more})
+        return Message(code="drift.found", values=said)
+    if report.status == "not_enough_data":
+        needed = {"texts": report.texts, "reference": report.reference_rows, "needed": report.min_rows}
+        return Message(code="drift.unknown", values=needed)
+    return Message(code="drift.none", values={"tests": tests, "rows": rows})
 
 
 def detect_drift(
@@ -122,12 +165,35 @@ def detect_drift(
 ) -> tuple[DriftReport, EvidentlyReport]:
     """Compare the newest rows of `window` (time, model_version, text, label, confidence) with the reference.
 
-    The verdict is ours; the second report is Evidently's of the same distances, empty when there are too few texts.
+    Where it has an `origin`, each source with `min_rows` rows gets a verdict of its own too: a batch does not hide what
+    the endpoint is asked. The verdict is ours; the second report is Evidently's of the same distances, empty when there
+    are too few texts.
 
     Texts that are the same after normalisation count once, as in the reference: what a flood of one text does is said
     by the share of repeated texts. Too few distinct texts on either side are "not_enough_data", never "no_drift";
     what is wrong with the data is "drift" all the same.
     """
+    if "origin" not in window.columns:
+        return _compare(reference, window, config, seed)
+    report, evidently = _compare(reference, window.filter(pl.col("origin") != "page"), config, seed)
+    origins = window["origin"].unique().sort().to_list()
+    if origins in ([], ["endpoint"], ["batch"]):
+        return report, evidently
+    sources = []
+    for origin in origins:
+        rows = window.filter(pl.col("origin") == origin)
+        if rows.height >= config.min_rows:
+            found = _compare(reference, rows, config, seed)[0]
+            verdict = SourceVerdict(origin=origin, status=found.status, rows=found.rows, message=_verdict(found))
+            sources.append(verdict)
+    anywhere = any(each.status == "drift" for each in sources if each.origin != "page")
+    changes = {"sources": tuple(sources), **({"status": "drift"} if anywhere else {})}
+    return report.model_copy(update=changes), evidently
+
+
+def _compare(
+    reference: Reference, window: pl.DataFrame, config: DriftConfig, seed: int
+) -> tuple[DriftReport, EvidentlyReport]:
     rows = window.sort("time", maintain_order=True).tail(config.window_rows).with_columns(pl.col("text").fill_null(""))
     data = data_quality(rows["text"], reference.normaliser)
     beginnings = rows["text"].str.head(MOST_CHARACTERS)
@@ -135,11 +201,14 @@ def detect_drift(
     compared = cleaned.filter(pl.col("cleaned") != "").filter(pl.col("cleaned").is_first_distinct())
     tests = _data_tests(data, config) if data.rows else ()
     terms: tuple[Term, ...] = ()
+    words: tuple[NewWord, ...] = ()
     evidently = EvidentlyReport()
     enough = min(compared.height, len(reference.texts)) >= config.min_rows
     if enough:
         column_tests, evidently = _column_tests(reference, compared, config)
-        domain_test, terms = _domain_test(reference, compared["cleaned"], config, seed)
+        before = reference.normaliser.series(pl.Series(reference.texts))
+        words = new_words(before.to_list(), compared["text"].to_list(), compared["cleaned"].to_list())
+        domain_test, terms = _domain_test(before, compared["cleaned"], words, config, seed)
         tests = (*column_tests, domain_test, *tests)
     newest = rows.tail(1)["model_version"].to_list()
     report = DriftReport(
@@ -154,6 +223,7 @@ def detect_drift(
         model_version=newest[0] if newest else None,
         data=data,
         terms=terms,
+        words=words,
     )
     return report, evidently
 
@@ -220,6 +290,7 @@ class _Column:
             reference_rows=before.count(),
             detail=detail,
             distribution=distribution,
+            moved=moved(self.name, self.title, effect, before, now, drifted=effect >= self.least(before, now)),
         )
 
 
@@ -228,9 +299,8 @@ def _means(before: pl.Series, now: pl.Series) -> str:
 
 
 def _domain_test(
-    reference: Reference, cleaned: pl.Series, config: DriftConfig, seed: int
+    before: pl.Series, cleaned: pl.Series, words: tuple[NewWord, ...], config: DriftConfig, seed: int
 ) -> tuple[DriftTest, tuple[Term, ...]]:
-    before = reference.normaliser.series(pl.Series(reference.texts))
     separation = separate(before, cleaned, seed=seed)
     test = DriftTest(
         name="domain",
@@ -241,6 +311,7 @@ def _domain_test(
         rows=len(cleaned),
         reference_rows=len(before),
         detail="0.5 is guessing, 1 is certain",
+        moved=told_apart(separation.auc, words),
     )
     return test, separation.terms
 
@@ -261,6 +332,7 @@ def _data_tests(data: DataQuality, config: DriftConfig) -> tuple[DriftTest, ...]
             rows=data.rows,
             reference_rows=0,
             detail=f"{rows:,} rows",
+            moved=over_limit(name, title, rows / data.rows, threshold),
         )
         for name, title, rows, threshold in found
     )

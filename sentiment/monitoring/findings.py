@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sentiment.messages import say, sentences
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import DayQuality, QualityReport
 from sentiment.stats.bootstrap import Metric
@@ -11,20 +12,30 @@ from sentiment.store.journal import Entry
 def monitor_entry(drift: DriftReport, quality: QualityReport, model_version: str) -> Entry:
     """The verdicts as an entry of kind "monitor".
 
-    `detail["drift"]`: status, summary, rows, since and until, and `effects` by test (effect, threshold, drifted).
+    `detail["message"]`: both, as a message. `detail["drift"]`: status, summary, rows, since and until, `effects` by
+    test (effect, threshold, drifted, what moved), new `words` without their examples, and the verdicts by source.
     `detail["quality"]`: status, summary and the figures of `QualityReport`, a metric as [value, low, high], and `days`.
     """
     detail = {"drift": _drift(drift), "quality": _quality(quality)}
-    return Entry("monitor", f"{drift.summary} {quality.summary}", model_version, detail)
+    message = sentences(drift.message, quality.message)
+    return Entry("monitor", say(message), model_version, {"message": message.model_dump(mode="json"), **detail})
 
 
 def _drift(report: DriftReport) -> dict[str, Any]:
     effects = {
-        test.name: {"title": test.title, "effect": test.effect, "threshold": test.threshold, "drifted": test.drifted}
+        test.name: {
+            "title": test.title,
+            "effect": test.effect,
+            "threshold": test.threshold,
+            "drifted": test.drifted,
+            "moved": test.reading.model_dump(mode="json"),
+        }
         for test in report.tests
     }
     figures = report.model_dump(mode="json", include={"status", "rows", "reference_rows", "since", "until"})
-    return {**figures, "summary": report.summary, "effects": effects}
+    words = [word.model_dump(include={"text", "reference", "window"}) for word in report.words]
+    sources = [each.model_dump(mode="json") for each in report.sources]
+    return {**figures, "summary": report.summary, "effects": effects, "words": words, "sources": sources}
 
 
 def _quality(report: QualityReport) -> dict[str, Any]:

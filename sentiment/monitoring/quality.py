@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from sentiment.config.drift import QualityConfig
+from sentiment.messages import Message, say, sentences
 from sentiment.monitoring.reference import Reference
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
 from sentiment.stats.metrics import count_cells
@@ -99,28 +100,26 @@ class QualityReport(Report):
         """Share of the version's rows that have a label."""
         return self.labels / self.rows if self.rows else 0.0
 
+    @property
+    def message(self) -> Message:
+        """The verdict, or the reasons for none and what is expected meanwhile."""
+        if self.accuracy is not None:
+            figures = {"before": self.reference_accuracy, "after": self.accuracy.value, "loss": self.max_accuracy_loss}
+            interval = {"low": self.accuracy.low, "high": self.accuracy.high, "rows": self.counted}
+            return Message(code=f"quality.{self.status}", values={**figures, **interval})
+        if not self.rows:
+            return Message(code="quality.nothing")
+        said = [Message(code="quality.few", values={"counted": self.counted, "needed": self.min_labels})]
+        if biased := self.labels - self.counted:
+            said.append(Message(code="quality.biased", values={"rows": biased, "coverage": self.min_coverage}))
+        if self.estimate is not None:
+            said.append(Message(code="quality.expected", values={"estimate": self.estimate}))
+        return sentences(*said)
+
     @cached_property
     def summary(self) -> str:
         """The verdict in one sentence, the reasons for none in two or three."""
-        if self.accuracy is not None:
-            said = "Accuracy dropped" if self.status == "drop" else "No drop of accuracy shown"
-            loss = f"{self.reference_accuracy:.3f} in the test, a loss of {self.max_accuracy_loss:g} is tolerated"
-            return f"{said}: {self.accuracy} on {self.counted:,} labels; {loss}."
-        if not self.rows:
-            return "Nothing was predicted in the period."
-        said = f"Not enough labels for a verdict: {self.counted:,} of {self.min_labels:,}."
-        if self.labels > self.counted:
-            said += f" {self.labels - self.counted:,} more do not count: {self._bias}"
-        if self.estimate is not None:
-            said += f" Accuracy expected from the confidence: {self.estimate:.3f}."
-        return said
-
-    @property
-    def _bias(self) -> str:
-        return (
-            f"they cover less than {self.min_coverage:.0%} of their day's rows, "
-            "and people correct more often than they confirm."
-        )
+        return say(self.message)
 
 
 def measure_quality(

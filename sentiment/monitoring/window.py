@@ -1,7 +1,8 @@
 """`Window`: the rows that monitoring looks at, as they were when it looked.
 
 Predictions of the endpoint and of batches are the same to monitoring. Left out are the shadow's, which no caller has
-seen, and those of the smoke test, which no customer wrote.
+seen, and those of the smoke test, which no customer wrote. What people try on the page is there to be looked at, and
+does not count.
 """
 
 from datetime import datetime
@@ -29,7 +30,7 @@ class WindowRow(Frozen):
 
 
 class Window(Report):
-    """The newest rows of one model version, oldest first."""
+    """The newest rows of one model version, up to `wanted` of each source, oldest first."""
 
     model_name: str
     model_version: str
@@ -51,7 +52,7 @@ class Window(Report):
 
 
 def read_window(database_url: str, model_name: str, model_version: str, rows: int) -> Window:
-    """The newest `rows` rows of the version.
+    """The newest `rows` rows of the version of each source.
 
     Raises StoreError when the database is out of reach.
     """

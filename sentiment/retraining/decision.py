@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 from pydantic import Field
 
 from sentiment.config.retrain import RetrainPolicy, Trigger
+from sentiment.messages import Message, Value, say
 from sentiment.store.journal import Entry
 from sentiment.stored import Report
 
@@ -26,8 +27,8 @@ class Verdict(Protocol):
         """`drift` or `drop` when something is wrong, `not_enough_data` when nobody knows."""
 
     @property
-    def summary(self) -> str:
-        """The verdict in one sentence."""
+    def message(self) -> Message | str:
+        """The verdict."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class LabelCounts:
 class RetrainDecision(Report):
     """Retrain or not, and why.
 
-    `trigger` is what asks for a retraining, whatever came of it; `evidence` holds the figures by name.
+    `trigger` is what asks for a retraining, whatever came of it; `evidence` holds the figures by name. `summary` is the
+    `message` in English; a decision of a version before 0.3 has no message.
     """
 
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
@@ -55,7 +57,13 @@ class RetrainDecision(Report):
     reason: Reason
     trigger: Trigger | None
     summary: str
-    evidence: dict[str, str | int | float | bool | None]
+    message: Message | None = None
+    evidence: dict[str, str | int | float | bool | Message | None]
+
+    @property
+    def said(self) -> Message | str:
+        """Why, for people."""
+        return self.message or self.summary
 
 
 def decide_retraining(
@@ -77,78 +85,82 @@ def decide_retraining(
     started = sorted(entry.time for entry in history if entry.detail.get("event") == STARTED)
     in_budget = [time for time in started if time > now - timedelta(days=policy.budget_days)]
     evidence = {
-        "drift": drift.summary if drift else None,
-        "quality": quality.summary if quality else None,
+        "drift": drift.message if drift else None,
+        "quality": quality.message if quality else None,
         "labels that passed the checks": labels.total,
         "new labels": labels.new,
-        "new since": f"{labels.since:%Y-%m-%d %H:%M}" if labels.since else "the first label",
+        "new since": f"{labels.since:%Y-%m-%d %H:%M}" if labels.since else Message(code="the first label"),
         "labels in quarantine": labels.quarantined,
         "new labels needed": policy.min_new_labels,
         "last retraining": f"{started[-1]:%Y-%m-%d %H:%M}" if started else None,
         "cool-down, hours": policy.cool_down_hours,
-        f"retrainings in {policy.budget_days} days": len(in_budget),
+        "retrainings": len(in_budget),
         "retrainings allowed": policy.max_retrains,
+        "budget, days": policy.budget_days,
         "paused": paused,
     }
     if trigger is None:
         unknown = all(each is None or each.status == "not_enough_data" for each in (drift, quality))
         reason: Reason = "not_enough_data" if unknown else "healthy"
-        summary = f"No retraining: {why}."
+        message = Message(code="retrain.no", values={"why": why})
     elif blocked := _blocked(labels, policy, started, len(in_budget), paused=paused, now=now):
         reason, obstacle = blocked
-        summary = f"No retraining, though {why}: {obstacle}."
+        message = Message(code="retrain.blocked", values={"why": why, "obstacle": obstacle})
     else:
-        reason, summary = trigger, f"Retrain: {why}; {labels.new:,} new labels to learn from."
-    return RetrainDecision(
-        time=now, retrain=reason == trigger, reason=reason, trigger=trigger, summary=summary, evidence=evidence
-    )
+        reason, message = trigger, Message(code="retrain.yes", values={"why": why, "labels": labels.new})
+    return _decision(message, now, retrain=reason == trigger, reason=reason, trigger=trigger, evidence=evidence)
 
 
 def force_retraining(*, actor: str, pause: Entry | None, override_pause: bool, now: datetime) -> RetrainDecision:
     """The decision of a person. A pause stands in its way unless overridden; cool-down and budget do not."""
     evidence = {"by": actor, "paused": pause.summary if pause else False}
     if pause and not override_pause:
-        return RetrainDecision(
-            time=now,
-            retrain=False,
-            reason="paused",
-            trigger=None,
-            summary=f"No retraining, though {actor} asked for it: it is paused ({pause.summary}).",
-            evidence=evidence,
-        )
-    despite = ", although it is paused" if pause else ""
+        message = Message(code="retrain.asked_in_vain", values={"actor": actor, "pause": pause.summary})
+        return _decision(message, now, retrain=False, reason="paused", evidence=evidence)
+    message = Message(code="retrain.asked_though_paused" if pause else "retrain.asked", values={"actor": actor})
+    return _decision(message, now, retrain=True, reason="forced", evidence=evidence)
+
+
+def _decision(
+    message: Message,
+    now: datetime,
+    *,
+    retrain: bool,
+    reason: Reason,
+    evidence: dict[str, Any],
+    trigger: Trigger | None = None,
+) -> RetrainDecision:
     return RetrainDecision(
         time=now,
-        retrain=True,
-        reason="forced",
-        trigger=None,
-        summary=f"Retrain: {actor} asked for it{despite}.",
+        retrain=retrain,
+        reason=reason,
+        trigger=trigger,
+        summary=say(message),
+        message=message,
         evidence=evidence,
     )
 
 
 def _trigger(
     drift: Verdict | None, quality: Verdict | None, labels: LabelCounts, policy: RetrainPolicy
-) -> tuple[Trigger | None, str]:
+) -> tuple[Trigger | None, Message]:
     found = {
         "quality_drop": quality is not None and quality.status == "drop",
         "drift": drift is not None and drift.status == "drift",
         "new_labels": labels.new >= policy.enough_labels,
     }
     said = {
-        "quality_drop": "the quality has dropped",
-        "drift": "the reviews have drifted",
-        "new_labels": f"there are {labels.new:,} new labels",
+        "quality_drop": Message(code="why.quality_drop"),
+        "drift": Message(code="why.drift"),
+        "new_labels": Message(code="why.new_labels", values={"labels": labels.new}),
     }
     for trigger in TRIGGERS:
         if found[trigger] and trigger in policy.reasons:
             return trigger, said[trigger]
-    ignored = [said[trigger] for trigger in TRIGGERS if found[trigger]]
-    if ignored:
-        return None, f"{' and '.join(ignored)}, which the policy does not count as a reason"
-    if all(each is None or each.status == "not_enough_data" for each in (drift, quality)):
-        return None, "there is not enough data to judge drift or quality"
-    return None, "neither drift nor a drop in quality was found"
+    if ignored := tuple(said[trigger] for trigger in TRIGGERS if found[trigger]):
+        return None, Message(code="why.ignored", values={"found": ignored})
+    unknown = all(each is None or each.status == "not_enough_data" for each in (drift, quality))
+    return None, Message(code="why.unknown" if unknown else "why.healthy")
 
 
 def _blocked(
@@ -159,15 +171,17 @@ def _blocked(
     *,
     paused: bool,
     now: datetime,
-) -> tuple[Blocked, str] | None:
+) -> tuple[Blocked, Message] | None:
+    def because(reason: Blocked, **values: Value) -> tuple[Blocked, Message]:
+        return reason, Message(code=f"blocked.{reason}", values=values)
+
     if paused:
-        return "paused", "it is paused"
+        return because("paused")
     if labels.new < policy.min_new_labels:
-        return "not_enough_labels", f"there are {labels.new:,} new labels and {policy.min_new_labels:,} are needed"
+        return because("not_enough_labels", labels=labels.new, needed=policy.min_new_labels)
     if started and now - started[-1] < timedelta(hours=policy.cool_down_hours):
         until = started[-1] + timedelta(hours=policy.cool_down_hours)
-        return "cooling_down", f"the last retraining is cooling down until {until:%Y-%m-%d %H:%M} UTC"
+        return because("cooling_down", until=until.isoformat())
     if in_budget >= policy.max_retrains:
-        days = policy.budget_days
-        return "over_budget", f"{in_budget} retrainings in {days} days are as many as the policy allows"
+        return because("over_budget", started=in_budget, days=policy.budget_days)
     return None

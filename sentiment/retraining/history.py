@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from sentiment.messages import Message, named, say
 from sentiment.retraining.decision import STARTED, RetrainDecision
 from sentiment.store.journal import Entry, Journal
 
@@ -38,13 +39,15 @@ def record_decision(journal: Journal, decision: RetrainDecision, model_version: 
 
 def record_start(journal: Journal, decision: RetrainDecision, model_version: str | None) -> Entry:
     """Keep that a retraining has started: cool-down and budget count from here."""
-    detail = {"event": STARTED, "decision": decision.id, "reason": decision.reason}
-    return journal.record(Entry("decision", f"Retraining started ({decision.reason}).", model_version, detail))
+    message = Message(code="retrain.started", values={"reason": named("reason", decision.reason)})
+    detail = {"event": STARTED, "decision": decision.id, "reason": decision.reason, "message": message.model_dump()}
+    return journal.record(Entry("decision", say(message), model_version, detail))
 
 
 def record_outcome(journal: Journal, start: Entry, outcome: Outcome, summary: str, model_version: str | None) -> None:
     """Keep what became of the retraining that began with `start`."""
-    detail = {**start.detail, "event": FINISHED, "outcome": outcome, "started": start.time.isoformat()}
+    begun = {name: value for name, value in start.detail.items() if name != "message"}
+    detail = {**begun, "event": FINISHED, "outcome": outcome, "started": start.time.isoformat()}
     journal.record(Entry("decision", summary, model_version, detail))
 
 

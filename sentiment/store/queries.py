@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Insert,
     Select,
@@ -28,9 +29,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sentiment.store.records import SMOKE_TEST_CALLER, TRYOUT_CALLER
 from sentiment.store.tables import feedback, predictions, scores
 
-Origin = Literal["endpoint", "batch"]
+Origin = Literal["endpoint", "batch", "page"]
 Step = Literal["hour", "day"]
 SOURCES: Final[tuple[tuple[Table, Origin], ...]] = ((predictions, "endpoint"), (scores, "batch"))
+# What people try on the page is nobody's traffic: it is looked at by itself, and counts nowhere.
+PAGE: Final[tuple[Table, Origin]] = (predictions, "page")
 PARTS: Final[dict[Step, tuple[str, ...]]] = {
     "day": ("year", "month", "day"),
     "hour": ("year", "month", "day", "hour"),
@@ -52,10 +55,16 @@ def counted(table: Table, model_name: str) -> list[ColumnElement[bool]]:
     return rows if table is scores else [*rows, table.c.role != "shadow"]
 
 
-def counted_rows(table: Table, origin: Origin, model_name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
-    """Of the rows that count what both tables have, and where they come from."""
+def tried(model_name: str) -> list[ColumnElement[bool]]:
+    """The try-outs of one model, which are not among the rows that count."""
+    ours = predictions.c.model_name == model_name
+    return [ours, predictions.c.caller == TRYOUT_CALLER, predictions.c.role != "shadow"]
+
+
+def rows_of(table: Table, origin: Origin, model_name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Of the rows of a source what both tables have, and where they come from."""
     columns = [table.c[name] for name in ("id", "time", "model_version", "text", "label", "confidence")]
-    where = (*counted(table, model_name), *conditions)
+    where = (*(tried(model_name) if origin == "page" else counted(table, model_name)), *conditions)
     return select(*columns, cast(literal(origin), String).label("origin")).where(*where)
 
 
@@ -89,9 +98,13 @@ def right_and_wrong(rows: FromClause) -> Select[Any]:
 
 def newest(arms: Sequence[Select[Any]], limit: int) -> Select[Any]:
     """The newest rows of all arms together."""
-    # The newest of each table first: a walk along its index, whatever the database makes of a union.
+    return _head(newest_of_each(arms, limit).subquery(), limit)
+
+
+def newest_of_each(arms: Sequence[Select[Any]], limit: int) -> CompoundSelect[Any]:
+    """The newest rows of every arm: of each a walk along its index, whatever the database makes of a union."""
     parts = [_head(arm.subquery(), limit).subquery() for arm in arms]
-    return _head(union_all(*(select(part) for part in parts)).subquery(), limit)
+    return union_all(*(select(part) for part in parts))
 
 
 def begins(columns: Any, step: Step) -> list[ColumnElement[int]]:

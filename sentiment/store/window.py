@@ -12,7 +12,17 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, Select, func, select, union_all
 
 from sentiment.store.database import reading
-from sentiment.store.queries import SOURCES, begin_of, begins, counted, counted_rows, latest_answers, newest
+from sentiment.store.queries import (
+    PAGE,
+    SOURCES,
+    begin_of,
+    begins,
+    counted,
+    latest_answers,
+    newest,
+    newest_of_each,
+    rows_of,
+)
 from sentiment.store.tables import predictions, scores
 
 TIME: Final = pl.Datetime("us", "UTC")
@@ -50,15 +60,15 @@ class Labelled(BaseModel):
 
 
 def read_newest(database_url: str, model_name: str, model_version: str, rows: int) -> pl.DataFrame:
-    """The newest `rows` rows of the version that count, oldest first, with the columns of `WINDOW_SCHEMA`.
+    """The newest `rows` rows of the version of each source, oldest first, with the columns of `WINDOW_SCHEMA`.
 
     `truth` is the latest label that came for a row, `source` where that came from. Raises StoreError when the database
     is out of reach.
     """
     arms = [
-        counted_rows(table, origin, model_name, table.c.model_version == model_version) for table, origin in SOURCES
+        rows_of(table, origin, model_name, table.c.model_version == model_version) for table, origin in (*SOURCES, PAGE)
     ]
-    found = newest(arms, rows).cte("newest")
+    found = newest_of_each(arms, rows).cte("newest")
     answers = latest_answers(found)
     joined = found.outerjoin(answers, answers.c.prediction_id == found.c.id)
     chosen = select(found, answers.c.truth, answers.c.source).select_from(joined).subquery()
@@ -74,7 +84,7 @@ def read_labelled(database_url: str, model_name: str, since: datetime, limit: in
     """
     arms = []
     for table, origin in SOURCES:
-        rows = counted_rows(table, origin, model_name, table.c.time >= since).subquery()
+        rows = rows_of(table, origin, model_name, table.c.time >= since).subquery()
         answers = latest_answers(rows)
         joined = select(rows, answers.c.truth, answers.c.source).join(answers, answers.c.prediction_id == rows.c.id)
         arms.append(joined)

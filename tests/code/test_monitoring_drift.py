@@ -59,6 +59,10 @@ def test_another_domain_is_drift(on_services: DriftReport) -> None:
     assert on_services.status == "drift"
     assert {"domain", "unseen"} <= names(on_services)
     assert on_services.summary.startswith(f"Drift in {len(on_services.drifted)} of {len(on_services.tests)} tests")
+    unseen = next(test for test in on_services.tests if test.name == "unseen").reading.values
+    assert unseen["after"] > unseen["before"] + 0.1  # type: ignore[operator]
+    assert {"음식", "배달"} <= {word.text for word in on_services.words}
+    assert "new: 음식" in on_services.summary
     typical = {term.text for term in on_services.terms if term.window > 10 * term.reference}
     assert {"배달", "음식"} <= typical
 
@@ -98,7 +102,7 @@ def test_few_rows_are_not_enough_data_and_never_no_drift(world: World) -> None:
     for rows in (0, 1, 299):
         report = detected(world, world.traffic["text"].head(rows))
         assert report.status == "not_enough_data", rows
-        assert f"{rows:,} distinct texts" in report.summary
+        assert f"{rows:,} distinct text" in report.summary
         assert "300 are needed" in report.summary
         assert "not enough data" in page_of(report)
     assert detected(world, world.traffic["text"].head(300)).status == "no_drift"
@@ -109,6 +113,26 @@ def test_a_small_reference_is_not_enough_data_either(world: World) -> None:
     small = world.reference.model_copy(update={name: getattr(world.reference, name)[:200] for name in fields})
     window = answered(world.classifier, world.traffic["text"])
     assert detect_drift(small, window, CONFIG, seed=0)[0].status == "not_enough_data"
+
+
+def test_each_source_has_a_verdict_and_the_page_counts_nowhere(world: World) -> None:
+    clean = answered(world.classifier, world.traffic["text"].head(400), START + timedelta(days=9))
+    batch = answered(world.classifier, world.services["text"].head(400))
+    tried = answered(world.classifier, pl.Series(["ㅋ" * 9 + text for text in world.services["text"].tail(400)]))
+    origins = ((clean, "endpoint"), (batch, "batch"), (tried, "page"))
+    window = pl.concat([rows.with_columns(origin=pl.lit(origin)) for rows, origin in origins])
+    config = DriftConfig(window_rows=400)
+
+    report = detect_drift(world.reference, window, config, seed=0)[0]
+    # The newest 400 rows are the endpoint's, and hide the batch before them.
+    assert (report.rows, report.drifted, report.status) == (400, (), "drift")
+    verdicts = {each.origin: each.status for each in report.sources}
+    assert verdicts == {"endpoint": "no_drift", "batch": "drift", "page": "drift"}
+    assert report.summary.startswith("From batches: Drift in")
+    assert "the page" not in report.summary
+
+    alone = detect_drift(world.reference, window.filter(pl.col("origin") != "batch"), config, seed=0)[0]
+    assert (alone.status, {each.origin for each in alone.sources}) == ("no_drift", {"endpoint", "page"})
 
 
 def test_a_flood_of_one_text_is_said_however_few_texts_remain(world: World) -> None:

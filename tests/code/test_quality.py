@@ -148,7 +148,7 @@ def test_confidence_predicts_the_accuracy_until_it_means_something_else(referenc
     waiting = measured(unlabelled, reference)
     assert waiting.estimate == pytest.approx(0.7, abs=0.025)
     assert waiting.estimate_error is None
-    assert "expected from the confidence: 0.7" in waiting.summary
+    assert "expected from the confidence: 7" in waiting.summary
     assert all(day.estimate_error is None and day.accuracy is None for day in waiting.days)
     honest = measured(answers(rng, 3000, 0.7), reference)
     assert honest.estimate_error == pytest.approx(0, abs=0.04)

@@ -93,19 +93,21 @@ def fill(url: str) -> None:
     engine.dispose()
 
 
-def test_the_window_is_the_newest_rows_of_one_version_with_their_latest_label(database_url: str) -> None:
+def test_the_window_is_the_newest_rows_of_each_source_of_one_version_with_their_latest_label(database_url: str) -> None:
     fill(database_url)
-    window = read_window(database_url, "sentiment", "2", 4)
+    window = read_window(database_url, "sentiment", "2", 3)
     frame = window.frame()
     assert frame.select("id", "origin", "truth", "source").rows() == [
+        ("s0", "batch", None, None),
         ("a", "endpoint", "positive", "audit"),
         ("b", "endpoint", "negative", "api"),
+        ("try-out", "page", None, None),
         ("s", "batch", "negative", "api"),
         ("c", "endpoint", None, None),
     ]
     assert frame["time"].dtype == pl.Datetime("us", "UTC")
-    assert frame["time"].to_list() == [NOON - DAY, NOON, NOON + 2 * MINUTE, NOON + 3 * MINUTE]
-    assert frame.row(1, named=True) | {"time": None} == {
+    assert frame["time"].to_list()[-3:] == [NOON + MINUTE, NOON + 2 * MINUTE, NOON + 3 * MINUTE]
+    assert frame.row(2, named=True) | {"time": None} == {
         "text": "좋아요 b",
         "id": "b",
         "time": None,
