@@ -144,8 +144,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _nearest_file(path: Path, folder: Path) -> str:
     """One sentence with the config file that may be meant."""
     files = [*(folder.glob("*.yaml") if folder.is_dir() else ())] or [*CONFIGS.glob("*.yaml")]
-    shown = [str(file.relative_to(PROJECT) if file.is_relative_to(PROJECT) else file) for file in files]
-    return nearest(str(path), shown)
+    return nearest(_in_project(path), map(_in_project, files))
+
+
+def _in_project(path: Path) -> str:
+    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
 def _unreadable(error: yaml.YAMLError | UnicodeDecodeError) -> tuple[str, str]:

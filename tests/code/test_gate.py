@@ -492,7 +492,7 @@ def test_selection_round_trip_and_page(good: Evaluation, champion: Evaluation) -
 def test_selection_refuses_nothing_twins_and_different_rows(good: Evaluation) -> None:
     with pytest.raises(DataError, match="no candidate"):
         select([])
-    with pytest.raises(DataError, match="same name"):
+    with pytest.raises(DataError, match="have the name"):
         select([good, good])
     with pytest.raises(DataError, match="different rows"):
         select([good, _named(good, "other").model_copy(update={"data_digest": "0" * 64})])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
+from sentiment import errors
 from sentiment.data import encoding, labels, near_duplicates
 from sentiment.data.read import detect_language
 from sentiment.models.ngrams import count_ngrams
@@ -14,7 +15,7 @@ from sentiment.text.normalise import TextNormaliser
 from tests.code.hostile_texts import FACTOR, LENGTH, MOST_GROWTH, Shape, growth, seconds, shapes
 
 SHAPES = 150
-MODULES = (normalise, pii, labels, encoding)
+MODULES = (normalise, pii, labels, encoding, errors)
 PATTERNS = [
     *(value for module in MODULES for value in vars(module).values() if isinstance(value, re.Pattern)),
     *(pattern for pattern in vars(pii).get("_RULES", {}).values()),
@@ -37,7 +38,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "says nothing": normalise.says_nothing,
     "mask": pii.mask,
     "label": labels._canonical,
-    "setting": lambda text: labels.setting("name", text),
+    "setting": lambda text: errors.setting("name", text),
     "western letters": encoding._reads_as_western,
     "words": lambda text: re.findall(r"\S+", text),
     "n-grams": lambda text: count_ngrams([text], 3),

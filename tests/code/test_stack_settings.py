@@ -167,7 +167,7 @@ def test_a_step_operator_runs_the_steps_that_have_settings_for_it() -> None:
     [
         ({"immage": "a"}, "Extra inputs"),
         ({"steps": {"train_*": {"resources": {"gpus": 1}}}}, "Extra inputs"),
-        ({"resources": {"memory": "16 gigabytes"}}, "String should match pattern"),
+        ({"resources": {"memory": "16 gigabytes"}}, "must be a number of bytes"),
         ({"retry": {"max_retries": 0}}, "greater than or equal to 1"),
         ({"steps": {"train_*": {"step_operator": {"instance_type": "x"}}}}, "the stack has no step_operator"),
     ],
