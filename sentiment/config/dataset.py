@@ -14,7 +14,7 @@ Sha256 = Annotated[
 ]
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 # What programs write where there is nothing.
-MISSING = ("NaN", "null", "None", "N/A", "NA", "#N/A", "-", "--")
+MISSING = ("NaN", "null", "None", "N/A", "NA", "#N/A", "\\N", "-", "--")
 
 
 class DatasetConfig(Config):

@@ -6,6 +6,7 @@ several lines is looked at: is each of its lines a row of its own?
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ SAMPLE_LINES = 50
 SAMPLE_RECORDS = 2000
 # A column with so few values for its rows is one of labels, ratings or names, and tells whether a line is a row.
 FEW = 4
+_HINT = re.compile(r'\ufeff?"?sep=(.)"?[\r\n]*')
 
 Row = list[str]
 
@@ -41,6 +43,12 @@ def header(plain: Path, separator: str, quote_char: str | None) -> Row:
     """The names in the first line."""
     with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
         return next((row for row in reader(file, separator, quote_char) if row), [])
+
+
+def hint(line: str) -> str | None:
+    """The separator that Excel's own first line names (`sep=;`), which is no row; None for any other line."""
+    found = _HINT.fullmatch(line)
+    return found[1] if found else None
 
 
 def check_separator(path: Path, plain: Path, separator: str, quote_char: str | None) -> None:

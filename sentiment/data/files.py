@@ -16,7 +16,16 @@ from typing import Any
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig, Format
-from sentiment.data.dialect import any_length, check_separator, count_rows, fitting_separator, header, reader, unquote
+from sentiment.data.dialect import (
+    any_length,
+    check_separator,
+    count_rows,
+    fitting_separator,
+    header,
+    hint,
+    reader,
+    unquote,
+)
 from sentiment.data.encoding import BLOCK, OTHER_FILE, as_utf8, blocks
 from sentiment.data.names import counted, listed, masked
 from sentiment.errors import OR, DataError, option
@@ -29,6 +38,7 @@ SUFFIXES: dict[str, Format] = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
+_LONGEST_HINT = 16
 _BOM = b"\xef\xbb\xbf"
 _PARQUET = b"PAR1"
 NO_ROWS = f"Write rows below the header{OR}{OTHER_FILE}"
@@ -57,7 +67,7 @@ def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.Data
             f"Its content looks like this one: {option('dataset.format', looks_like(path))}",
         )
     with tempfile.TemporaryDirectory(prefix="reading-") as folder:
-        plain = _unpacked(path, Path(folder))
+        plain = unpacked(path, Path(folder))
         if _is_blank(plain):
             raise DataError(f"{path} is empty.", f"Write or download it again{OR}{OTHER_FILE}")
         if form != "parquet":
@@ -67,8 +77,8 @@ def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.Data
         elif form == "jsonl":
             frames = _jsonl(path, plain, rows)
         else:
-            plain = _with_line_feeds(plain, Path(folder))
-            frames = _csv(path, plain, config.separator or _SEPARATORS[form], config.quote_char, rows)
+            plain, hinted = _without_hint(_with_line_feeds(plain, Path(folder)), Path(folder))
+            frames = _csv(path, plain, config.separator or hinted or _SEPARATORS[form], config.quote_char, rows)
         found = False
         for frame in frames:
             found |= len(frame) > 0
@@ -86,7 +96,8 @@ def _columns(plain: Path, form: Format, config: DatasetConfig) -> list[str]:
     return header(plain, config.separator or _SEPARATORS[form], config.quote_char)
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
+def unpacked(path: Path, folder: Path) -> Path:
+    """The file, or what is in it when its name ends in `.gz`. Raises DataError when it cannot be read."""
     try:
         if path.suffix != ".gz":
             path.open("rb").close()
@@ -148,6 +159,18 @@ def _with_line_feeds(plain: Path, folder: Path) -> Path:
     with plain.open("rb") as file, target.open("wb") as copy:
         copy.writelines(block.replace(b"\r", b"\n") for block in blocks(file))
     return target
+
+
+def _without_hint(plain: Path, folder: Path) -> tuple[Path, str | None]:
+    """The file without the line in which Excel names the separator, and that separator."""
+    with plain.open("rb") as file:
+        separator = hint(file.readline(_LONGEST_HINT).decode("utf-8", errors="replace"))
+        if separator is None:
+            return plain, None
+        target = folder / "table"
+        with target.open("wb") as copy:
+            shutil.copyfileobj(file, copy, BLOCK)
+    return target, separator
 
 
 def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: int) -> Iterator[pl.DataFrame]:

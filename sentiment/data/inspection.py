@@ -4,6 +4,8 @@ Only the beginning is looked at, so it takes milliseconds. What is certain becom
 that a person answers.
 """
 
+import difflib
+import json
 import shlex
 import tempfile
 from collections import Counter
@@ -18,38 +20,22 @@ from typing import Any
 import polars as pl
 
 from sentiment.config.dataset import MISSING, DatasetConfig, Format
-from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, is_number, reader
+from sentiment.data.columns import column_named_as, is_column_name
+from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, hint, is_number, reader
 from sentiment.data.encoding import OTHER_FILE, UTF8, as_utf8, encoding_of
-from sentiment.data.files import NO_ROWS, check_json_line, check_json_shape, format_of
-from sentiment.data.labels import as_setting, tidy
+from sentiment.data.files import NO_ROWS, check_json_line, check_json_shape, format_of, unpacked
+from sentiment.data.labels import as_setting, ratings_as_numbers, tidy
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.errors import OR, DataError, setting
 from sentiment.text.pii import mask
 
+ROLES = ("created_at", "id", "label", "rating")
 HEAD_BYTES = 4 << 20
 HEAD_ROWS = 2000
 MOST_LABELS = 20
-NAMES = {
-    "text": (
-        *(
-            "text",
-            "review",
-            "content",
-            "reviewtext",
-            "review_text",
-            "body",
-            "comment",
-            "sentence",
-            "document",
-            "message",
-        ),
-        *("내용", "리뷰", "리뷰내용", "후기", "댓글", "상품평", "본문", "문장", "텍스트", "의견"),
-    ),
-    "label": ("label", "sentiment", "polarity", "class", "target", "라벨", "레이블", "감성", "감정", "긍부정"),
-    "rating": ("rating", "stars", "star", "score", "overall", "rate", "별점", "평점", "점수", "평가"),
-    "created_at": ("created_at", "date", "time", "timestamp", "at", "reviewed_at", "날짜", "작성일", "등록일", "일시"),
-    "id": ("id", "review_id", "reviewid", "번호"),
-}
+# So few values beside known ones are mistakes, and no labels.
+STRANGE_SHARE = 0.1
+SLIP = 0.8
 WORDS = {
     "negative": {"negative", "neg", "bad", "부정", "부정적", "나쁨", "불만"},
     "neutral": {"neutral", "neu", "중립", "중립적", "보통"},
@@ -118,22 +104,25 @@ def _table(path: Path, given: Mapping[str, Any], found: Inspection) -> Table:
         frame = pl.scan_parquet(path, glob=False).head(HEAD_ROWS).collect()
         found.shown["file"] = f"{path}: Parquet, {counted(len(frame.columns), 'column')}"
         return frame.columns, [["" if cell is None else str(cell) for cell in row] for row in frame.iter_rows()]
-    encoding = given.get("encoding") or encoding_of(path)
-    if encoding is None:
-        with tempfile.TemporaryDirectory(prefix="inspection-") as folder:
-            as_utf8(path, path, UTF8, Path(folder))  # says why it is none
-        encoding = UTF8
+    with tempfile.TemporaryDirectory(prefix="inspection-") as folder:
+        plain = unpacked(path, Path(folder))
+        encoding = given.get("encoding") or encoding_of(plain)
+        if encoding is None:
+            as_utf8(path, plain, UTF8, Path(folder))  # says why it is none
+            encoding = UTF8
+        if form == "jsonl":
+            check_json_shape(path, plain)
+        with plain.open("rb") as file:
+            head = file.read(HEAD_BYTES)
     if encoding != UTF8:
         found.settings["encoding"] = encoding
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
     text = head.decode(encoding, errors="ignore").removeprefix("\ufeff")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
     if len(head) == HEAD_BYTES:
         lines = lines[:-1]
     if form == "jsonl" or (form is None and text.lstrip()[:1] in {"{", "["}):
-        check_json_shape(path, path)
         if form is None:
+            check_json_shape(path, path)
             found.settings["format"] = "jsonl"
         return _json_table(path, lines, found)
     return _separated_table(path, lines, form, given, found)
@@ -144,15 +133,46 @@ def _json_table(path: Path, lines: Sequence[str], found: Inspection) -> Table:
     for number, line in enumerate(lines[:HEAD_ROWS], start=1):
         if line.strip():
             objects.append(check_json_line(path, number, line))
-    names = list(dict.fromkeys(key for row in objects for key in row))
+    inner = dict.fromkeys(key for row in objects for key, value in row.items() if isinstance(value, dict | list))
+    names = [key for key in dict.fromkeys(key for row in objects for key in row) if key not in inner]
+    if not any(isinstance(row.get(name), str) for row in objects for name in names):
+        _say_where_the_rows_are(path, objects, list(inner))
     found.shown["file"] = f"{path}: JSON lines, {counted(len(names), 'column')}"
     return names, [["" if row.get(name) is None else str(row[name]) for name in names] for row in objects]
+
+
+def _say_where_the_rows_are(path: Path, objects: Sequence[Mapping[str, Any]], inner: Sequence[str]) -> None:
+    """Raise DataError for JSON whose texts are in objects within the objects: by columns, or one level down."""
+    first = next((row for row in objects if any(isinstance(value, dict) for value in row.values())), None)
+    if first is None:
+        return
+    source, target = shlex.quote(str(path)), shlex.quote(f"{path.with_suffix('')}-rows.jsonl")
+    if len(objects) == 1 and len(inner) > 1:
+        command = (
+            "import json, sys; table = json.load(sys.stdin); [print(json.dumps(dict(zip(table, row)))) for row in "
+            "zip(*(column.values() for column in table.values()))]"
+        )
+        cause = f"{path} is one JSON object of columns, not one object a line."
+    else:
+        name = next(key for key, value in first.items() if isinstance(value, dict))
+        command = f"import json, sys; [print(json.dumps(json.loads(line)[{json.dumps(name)}])) for line in sys.stdin]"
+        cause = f"{path} has its texts in objects under {masked(name)!r}."
+    raise DataError(cause, f"Write one object a line: python -c {shlex.quote(command)} < {source} > {target}")
 
 
 def _separated_table(
     path: Path, lines: Sequence[str], form: Format | None, given: Mapping[str, Any], found: Inspection
 ) -> Table:
-    usual = given.get("separator") or ("\t" if form == "tsv" else ",")
+    if lines and lines[0].startswith("#"):
+        comments = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
+        target = shlex.quote(str(path.with_name(f"{path.stem}-table{path.suffix}")))
+        raise DataError(
+            f"{path} begins with {counted(comments, 'line')} of comments.",
+            f"Write it without: tail -n +{comments + 1} {shlex.quote(str(path))} > {target}",
+        )
+    hinted = hint(lines[0]) if lines else None
+    lines = lines[1:] if hinted else lines
+    usual = given.get("separator") or hinted or ("\t" if form == "tsv" else ",")
     quote: str | None = given.get("quote_char", '"')
     separator = fitting_separator(lines, usual, quote) or fitting_separator(lines, usual, None) or usual
     if form is None or separator == "\t" != usual:
@@ -186,6 +206,8 @@ def _quotes(path: Path, lines: Sequence[str], separator: str, quote: str) -> boo
 def _require_header(found: Inspection, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Raise DataError when the first line is a row as the others are."""
     path = found.path
+    if any(map(is_column_name, names)):
+        return
     looks = [is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in names]
     words = {word for every in WORDS.values() for word in every}
     if any(looks) or any(name.strip().casefold() in words for name in names):
@@ -210,17 +232,11 @@ def _require_named(path: Path, columns: Mapping[str, Any], given: Mapping[str, A
             )
 
 
-def _named(role: str, columns: Mapping[str, Any]) -> str | None:
-    """The column whose name says that it plays a role, the most usual name first."""
-    written = {column.strip().casefold(): column for column in reversed(list(columns))}
-    return next((written[name] for name in NAMES[role] if name in written), None)
-
-
 def _find_by_name(role: str, columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
     key = f"{role}_column"
     if key in given:
         return
-    name = _named(role, columns)
+    name = column_named_as(role, columns)
     if name and name != role:
         found.settings[key] = name
     if name and role == "created_at":
@@ -228,9 +244,11 @@ def _find_by_name(role: str, columns: Mapping[str, list[str]], given: Mapping[st
 
 
 def _find_text(columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
-    name = given.get("text_column") or _named("text", columns)
+    others = {column_named_as(role, columns) for role in ROLES}
+    texts = {each: values for each, values in columns.items() if not _numbers(values) and each not in others}
+    name = given.get("text_column") or column_named_as("text", texts)
     if name is None:
-        lengths = {each: fmean(map(len, values)) for each, values in columns.items() if not _numbers(values)}
+        lengths = {each: fmean(map(len, values)) for each, values in texts.items()}
         ranked = sorted(lengths, key=lengths.__getitem__, reverse=True)
         if not ranked:
             raise DataError(
@@ -247,8 +265,8 @@ def _find_text(columns: Mapping[str, list[str]], given: Mapping[str, Any], found
 
 
 def _find_labels(columns: Mapping[str, list[str]], given: Mapping[str, Any], found: Inspection) -> None:
-    label = given.get("label_column", _named("label", columns))
-    rating = given.get("rating_column", _named("rating", columns))
+    label = given.get("label_column", column_named_as("label", columns))
+    rating = given.get("rating_column", column_named_as("rating", columns))
     if label and label in columns:
         if label != "label":
             found.settings["label_column"] = label
@@ -270,7 +288,10 @@ def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], foun
     if "labels" in given or "label_values" in given:
         return
     meant = {value: label for value in values for label, words in WORDS.items() if value.casefold() in words}
-    if len(values) > MOST_LABELS:
+    strange = {value: rows for value, rows in values.items() if value not in meant}
+    if 0 < sum(strange.values()) <= STRANGE_SHARE * values.total() and len(set(meant.values())) > 1:
+        _mean_strange(name, meant, strange, found)
+    elif len(values) > MOST_LABELS:
         found.doubts.append(f"{masked(name)!r} has {len(values):,} different values: is it the column of labels?")
     elif values and meant.keys() == values.keys() and len(set(meant.values())) > 1:
         labels = [label for label in WORDS if label in meant.values()]
@@ -279,6 +300,11 @@ def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], foun
         mapping = {value: label for value, label in meant.items() if value.casefold() != label}
         if mapping:
             found.settings["label_values"] = mapping
+    elif len(values) == 1:
+        raise DataError(
+            f"{found.path}: every row has the label {masked(next(iter(values)))!r} ({masked(name)!r}).",
+            f"Name the column of labels: --set dataset.label_column=NAME{OR}{OTHER_FILE}",
+        )
     else:
         found.settings["labels"] = sorted(values)
         found.doubts.append(
@@ -286,8 +312,25 @@ def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], foun
         )
 
 
+def _mean_strange(name: str, meant: Mapping[str, str], strange: Mapping[str, int], found: Inspection) -> None:
+    """Nearly all values are known words: the few others are slips of the keyboard, or are left out."""
+    labels = [label for label in WORDS if label in meant.values()]
+    if labels != DatasetConfig.model_fields["labels"].default:
+        found.settings["labels"] = labels
+    slips = {
+        value: close[0] for value in strange if (close := difflib.get_close_matches(value, meant, n=1, cutoff=SLIP))
+    }
+    known = {value: label for value, label in meant.items() if value.casefold() != label}
+    found.settings["label_values"] = {**known, **{value: meant.get(slips.get(value, "")) for value in strange}}
+    said = ", ".join(
+        f"{masked(value)!r} ({counted(rows)}) {f'as {meant[slips[value]]}' if value in slips else 'as nothing'}"
+        for value, rows in strange.items()
+    )
+    found.doubts.append(f"in {masked(name)!r}, is it right to read {said}?")
+
+
 def _mean_ratings(name: str, values: Sequence[str], given: Mapping[str, Any], found: Inspection) -> None:
-    numbers = [float(value) for value in values if is_number(value)]
+    numbers = [float(value) for value in ratings_as_numbers(pl.Series(values, dtype=pl.String)) if is_number(value)]
     if not numbers:
         found.doubts.append(
             f"the ratings in {masked(name)!r} are no numbers ({listed(dict.fromkeys(values[:3]))}): what do they mean?"
@@ -295,9 +338,15 @@ def _mean_ratings(name: str, values: Sequence[str], given: Mapping[str, Any], fo
         return
     low, high = min(numbers), max(numbers)
     found.shown["labels"] = f"{masked(name)}: ratings from {low:g} to {high:g}"
-    if high > 5 and "rating_ranges" not in given:
+    if "rating_ranges" in given:
+        return
+    if high <= 5 and 0 < low < 1:
+        found.settings["rating_ranges"] = {"negative": [low, 2], "positive": [4, 5]}
+    elif high <= 5 and low <= 0:
+        found.doubts.append(f"is a rating of {low:g} no rating? Without an answer its rows have no label.")
+    elif high > 5:
         scale = 10 if high <= 10 else 100 if high <= 100 else high
-        ranges = {"negative": [low, 0.4 * scale], "positive": [0.8 * scale, scale]}
+        ranges = {"negative": [min(low, 1 if scale == 10 else 0), 0.4 * scale], "positive": [0.8 * scale, scale]}
         found.settings["rating_ranges"] = {label: [tidy(end) for end in ends] for label, ends in ranges.items()}
         found.doubts.append(
             f"do ratings up to {ranges['negative'][1]:g} mean negative, from {0.8 * scale:g} on positive?"

@@ -100,6 +100,13 @@ def as_setting(key: str, value: object) -> str:
     return option(f"dataset.{key}", value)
 
 
+def ratings_as_numbers(written: pl.Series) -> pl.Series:
+    """Ratings with `5점` and `★★★★☆` as the numbers that they are; all else stays as it is written."""
+    points = written.str.replace(r"^\s*(\d+(?:\.\d+)?)\s*점\s*$", "${1}")
+    drawn = written.str.contains(r"^\s*[★⭐][★☆⭐]*\s*$").fill_null(False)
+    return points.zip_with(~drawn, written.str.count_matches("[★⭐]").cast(pl.String))
+
+
 class RatingScale:
     """What was seen of a rating column, so that ranges made for another scale are noticed."""
 

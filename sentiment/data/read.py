@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.labels import Meanings, RatingScale, UnknownLabelError, unknown_label
+from sentiment.data.labels import Meanings, RatingScale, UnknownLabelError, ratings_as_numbers, unknown_label
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.sources import check, source_of
@@ -42,6 +42,8 @@ _TIME_FORMATS = (
     "%Y.%m.%d",
     "%Y/%m/%d",
     "%Y%m%d",
+    "%Y.%m.%d %p %I:%M:%S",
+    "%Y.%m.%d %p %I:%M",
 )
 _LARGEST_UNIX_SECONDS = 1e11
 _SMALLEST_UNIX_SECONDS = 1e8  # in 1973; what is smaller is a year, a number of days, or nothing
@@ -54,6 +56,7 @@ LEAST_LABELS = 2
 
 # Noticed, but no loss.
 MADE_ID = "id made from file and row"
+BLANK = "blank line"
 
 
 class ReadingReport(Report):
@@ -102,7 +105,10 @@ class ReviewStream:
                 mapped = _to_schema(chunk, self.config, self.noticed, self.scale)
             except UnknownLabelError as error:
                 raise unknown_label(error, self.config, self._label_counts(error.column)) from None
-            kept, left_out = _select(mapped, self.config, self.noticed)
+            filled = mapped.filter(~_blank(chunk.frame))
+            if blank := len(mapped) - len(filled):
+                self._left_out[BLANK] += blank
+            kept, left_out = _select(filled, self.config, self.noticed)
             self._left_out.update(left_out)
             if self.scale.rows:  # the labels come from the ratings
                 without = kept["rating"].is_not_null() & kept["label"].is_null()
@@ -204,6 +210,13 @@ def _to_schema(chunk: RawChunk, config: DatasetConfig, noticed: Counter[str], sc
     )
 
 
+def _blank(raw: pl.DataFrame) -> pl.Series:
+    """Which rows say nothing in any of several columns: the blank lines of a file."""
+    if raw.width < 2:
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(raw))
+    return raw.select(blank=pl.all_horizontal(pl.all().is_null())).to_series()
+
+
 def ids_and_texts(chunk: RawChunk, config: DatasetConfig) -> tuple[pl.Series, pl.Series]:
     """The ids and texts that `ReviewStream` gives the rows of a chunk, before it selects."""
     frame = _to_schema(chunk, config, Counter(), RatingScale())
@@ -281,7 +294,7 @@ def _labels(
 ) -> tuple[pl.Series, pl.Series]:
     """Label indices and ratings; both null where the row does not say."""
     raw = chunk.frame
-    written = _strings(raw, columns.get("rating"))
+    written = ratings_as_numbers(_strings(raw, columns.get("rating")))
     rating = written.cast(pl.Float32, strict=False)
     rating = rating.set(~rating.is_finite().fill_null(True), None)
     noticed["unreadable rating"] += rating.null_count() - written.null_count()
@@ -349,6 +362,9 @@ def _counted_times(values: pl.Series) -> pl.Series:
 
 def _parsed_times(written: pl.Series) -> pl.Series:
     times = pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(written))
+    # 2026. 11. 29. 오후 3:04:05
+    written = written.str.replace_all(r"\.\s+", ".").str.replace("오전", "AM").str.replace("오후", "PM")
+    written = written.str.replace(r"\.?\s*$", "").str.replace(r"\.(AM|PM)", " $1")
     for form in _TIME_FORMATS:
         rest = (times.is_null() & written.is_not_null()).arg_true()
         if rest.is_empty():

@@ -18,6 +18,7 @@ from sentiment.config.load import overlay, validate
 from sentiment.data.read import MADE_ID, read
 from sentiment.errors import DataError
 from sentiment.scoring.snapshot import take_snapshot
+from tests.data.shapes import SHAPES, Shape, outcome
 
 LABELLED = "text,label\nfine phone,positive\nbad phone,negative\n"
 
@@ -311,3 +312,13 @@ def test_a_table_in_any_dialect_comes_back_whole_or_is_refused(  # noqa: PLR0917
     assert report.rows_read == len(rows)
     assert splits.frame()["text"].to_list() == [text for text, _, _ in rows]
     assert splits.frame()["label"].to_list() == [int(label == "positive") for _, label, _ in rows]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.what)
+def test_no_row_of_a_file_that_programs_write_is_unaccounted_for(shape: Shape, tmp_path: Path) -> None:
+    found = outcome(shape, tmp_path)
+    if shape.refused:
+        assert found.refused.startswith(shape.refused)
+        return
+    assert (found.rows, found.lost, found.noticed, found.asked) == (shape.rows, shape.lost, shape.noticed, shape.asked)
+    assert found.used == shape.rows - sum(rows for _, rows in shape.lost)
