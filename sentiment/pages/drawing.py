@@ -78,7 +78,5 @@ def font_file(bold: bool = False) -> Path:
     """
     spec = find_spec("koreanize_matplotlib")
     if spec is None or spec.origin is None:
-        raise SentimentError(
-            "The font for the pictures is missing.", "Install it with `pip install koreanize-matplotlib`."
-        )
+        raise SentimentError("The font for the pictures is missing.", "Install it: pip install koreanize-matplotlib")
     return Path(spec.origin).parent / "fonts" / ("NanumGothicBold.ttf" if bold else "NanumGothic.ttf")
