@@ -145,13 +145,13 @@ LOG = "sentiment/store/log/__init__: "
 
 def logging(world: World, **days: int) -> None:
     """The server's settings, and the log that they make."""
-    from serving.settings import Settings
+    from serving.settings import ServingSettings
 
     for name, value in days.items():
         world.monkeypatch.setenv(f"SENTIMENT_{name.upper()}", str(value))
 
     def days_of(name: str) -> int:
-        return int(os.environ.get(f"SENTIMENT_{name.upper()}", Settings.model_fields[name].default))
+        return int(os.environ.get(f"SENTIMENT_{name.upper()}", ServingSettings.model_fields[name].default))
 
     def made() -> None:
         found = {name: days_of(name) for name in ("retention_days", "label_retention_days")}
@@ -439,6 +439,7 @@ def monitored(world: World, *, champion: bool) -> None:
 
     world.commands["train"] = train
     world.monkeypatch.setattr(monitoring, "registry", lambda _: of.registry)
+    world.monkeypatch.setattr(monitoring, "log_metadata", lambda _: None)
     world.attempt = lambda: monitoring.fetch_reference.entrypoint("sentiment")
 
 
