@@ -20,14 +20,13 @@ from sentiment.config.dataset import MISSING, DatasetConfig, Format
 from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, is_number, reader
 from sentiment.data.encoding import OTHER_FILE, UTF8, as_utf8, encoding_of
 from sentiment.data.files import NO_ROWS, check_json_line, check_json_shape, format_of
-from sentiment.data.labels import as_setting, tidy
+from sentiment.data.labels import MOST_LABELS, as_setting, tidy
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.errors import OR, DataError, setting
 from sentiment.text.pii import mask
 
 HEAD_BYTES = 4 << 20
 HEAD_ROWS = 2000
-MOST_LABELS = 20
 NAMES = {
     "text": (
         *(

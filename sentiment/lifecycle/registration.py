@@ -62,6 +62,9 @@ def register_candidate(
     which deploy and score find the validation split.
     """
     name = config.model_name
+    # What `labels: auto` found is part of the model: whoever trains it again has the same.
+    dataset = config.dataset.model_copy(update={"labels": list(candidate.labels)})
+    config = config.model_copy(update={"dataset": dataset})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         candidate.save(folder)

@@ -35,6 +35,7 @@ setting(
     "dataset.labels=[a, b, a]",
     "dataset.rating_ranges={a: [1, 2], b: [4, 5]}",
 )
+setting("sentiment/config/dataset: …: labels has one name, …, and a model needs two.", "dataset.labels=[a]")
 setting(
     "sentiment/config/dataset: …: label_values or rating_ranges name …, but labels only ….",
     "dataset.rating_ranges={bad: [1, 2], positive: [4, 5]}",

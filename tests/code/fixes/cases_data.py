@@ -139,6 +139,22 @@ file(
     NAME="mood",
 )
 file(
+    f"{LABELS}…: column … has … different values, and labels: auto takes up to ….",
+    "a.csv",
+    "text,label,mood\n" + "".join(f"review {n},value {n},{('good', 'bad')[n % 2]}\n" for n in range(30)),
+    "labels=auto",
+    NAME="mood",
+    by_hand={"Name the labels yourself": "text,label\nfine,good\nbad,bad\n"},
+)
+file(
+    f"{LABELS}…: column … has …, and a model needs two.",
+    "a.csv",
+    table("text,label,mood", "fine,x,good", "bad,x,bad"),
+    "labels=auto",
+    NAME="mood",
+    by_hand={"Add rows of another label": table("text,label", "fine,x", "bad,y")},
+)
+file(
     f"{READ}…: the value … of the column … is no split.",
     "a.csv",
     table("text,label,split", "a,positive,rest", "b,negative,rest"),
