@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
@@ -32,12 +33,26 @@ def _completed(line: str, group: click.Group, arguments: Sequence[str]) -> str:
         return line
     name, options, given = typed.info_name or "", found[0], list(arguments)
     options = _OF_TRAIN.sub(rf"\g<1>{_BELOW.get(name, '')}", options)
+    given = _without(given, shlex.split(options))
     file = typed.params.get("file")
     path = _PATH.match(options)
     if file and path and file in given:
         given[given.index(file)] = (path["quoted"] or path["plain"]).strip('"')
         options = ""
     return f"{line[: found.start()]}{run_py(DEFAULT_STACK)} {shlex.join(given)} {options}".rstrip()
+
+
+def _without(given: list[str], said: list[str]) -> list[str]:
+    """The arguments without the options and the keys of --set that are said anew."""
+    anew = {(option, value.partition("=")[0] if option == "--set" else "") for option, value in pairwise(said)}
+    kept: list[str] = []
+    for word in given:
+        before = kept[-1] if kept else ""
+        if (before, word.partition("=")[0] if before == "--set" else "") in anew and before.startswith("--"):
+            kept.pop()
+        else:
+            kept.append(word)
+    return kept
 
 
 def _typed(group: click.Group, arguments: Sequence[str]) -> click.Context | None:

@@ -26,6 +26,7 @@ from cli.console import out as console
 from cli.own_file import file_options, with_file
 from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
+from sentiment.data.names import counted
 
 if TYPE_CHECKING:
     from pipelines.score import OnProgress, ScoreResult
@@ -103,7 +104,7 @@ def _write(result: "ScoreResult", dataset: "DatasetConfig", path: Path) -> None:
     summary = result.summary
     target = Target(summary.model_name, summary.model_version, summary.batch)
     rows, answered = write_answers(dataset, target, default_database_url(), path)
-    console.print(f"  [green]✓[/] {escape(str(path))}: {rows:,} rows, {answered:,} with an answer")
+    console.print(f"  [green]✓[/] {escape(str(path))}: {counted(rows)}, {answered:,} with an answer")
 
 
 @contextmanager

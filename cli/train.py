@@ -1,6 +1,7 @@
 """python run.py train"""
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -39,15 +40,17 @@ def command(options: Options, file: str | None, yes: bool) -> None:
     """
     options = with_file(options, file, "train", yes=yes, labelled=True)
     from sentiment.config.train import TrainConfig
-    from sentiment.data.read import check_first_rows, source_digest
+    from sentiment.data.read import check_first_rows, learn_labels, source_digest
 
     config = load_config(options.config, TrainConfig, options.overrides)
+    dataset, learnt = learn_labels(config.dataset)
+    config = config.model_copy(update={"dataset": dataset})
     digest = source_digest(config.dataset)
     check_first_rows(config.dataset)
     with run_log("train") as log:
         from pipelines.train import describe, launch_train
 
-        about = {**describe(config, digest), **dropped_facts(options.config, options.overrides)}
+        about = {**describe(config, digest), **_learnt(learnt), **dropped_facts(options.config, options.overrides)}
         print_header("train", {"stack": options.stack, **about, "log": str(log)})
         result = launch_train(config, digest, options.stack, use_cache=options.use_cache, on_step=print_step)
     print_decision(result)
@@ -65,6 +68,14 @@ def command(options: Options, file: str | None, yes: bool) -> None:
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
     if result.outcome == "refused":
         sys.exit(GateError.exit_code)
+
+
+def _learnt(labels: Mapping[str, int]) -> dict[str, str]:
+    """The header's line about labels that the rows themselves said."""
+    from sentiment.data.names import masked
+
+    counts = ", ".join(f"{masked(label)}{f' {rows:,}' if rows else ''}" for label, rows in labels.items())
+    return {"labels": f"{counts} (as the rows say)"} if labels else {}
 
 
 def print_decision(result: "TrainResult") -> None:

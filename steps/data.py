@@ -38,9 +38,9 @@ def load_reviews(
     files = report.files[0] if len(report.files) == 1 else f"{len(report.files)} files"
     noticed = f"; {report.losses}" if report.losses else ""
     read_here = (
-        f"{sum(report.rows.values()):,} of {report.rows_read:,} rows"
+        f"{sum(report.rows.values()):,} of {counted(report.rows_read)}"
         if report.left_out
-        else f"{report.rows_read:,} reviews"
+        else counted(report.rows_read, "review")
     )
     log_metadata({SUMMARY: f"{read_here} from {files}{noticed}", "source_digest": source_digest})
     return splits, report

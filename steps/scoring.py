@@ -7,6 +7,7 @@ from zenml.enums import ArtifactType, StepRuntime
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.score import ScoreConfig
+from sentiment.data.names import counted
 from sentiment.export import choose_format
 from sentiment.kinds import kind_of
 from sentiment.lifecycle.deployment import ServedModel
@@ -92,5 +93,5 @@ def collect_scores(
         parquet=f"{get_step_context().get_output_artifact_uri(SCORES)}/{result.paths[0].name}",
     )
     summary.record(url)
-    log_metadata({SUMMARY: f"{tally.rows:,} rows verified"})
+    log_metadata({SUMMARY: f"{counted(tally.rows)} verified"})
     return result, summary

@@ -7,6 +7,7 @@ import mlflow
 from zenml import ArtifactConfig, log_metadata, step
 from zenml.enums import ArtifactType
 
+from sentiment.data.names import counted
 from sentiment.data.reviews import Reviews
 from sentiment.kinds import ModelConfig
 from sentiment.models.base import TextClassifier
@@ -31,7 +32,7 @@ def train_candidate(
     classifier = train_classifier(
         model, train, validation, normaliser=normaliser, seed=seed, log=_log_curve(model.name)
     )
-    log_metadata({SUMMARY: f"{model.name} on {len(train):,} reviews", "config": model.model_dump(mode="json")})
+    log_metadata({SUMMARY: f"{model.name} on {counted(len(train), 'review')}", "config": model.model_dump(mode="json")})
     return classifier
 
 

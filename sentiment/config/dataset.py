@@ -4,17 +4,22 @@ from datetime import date
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sentiment.errors import option
 from sentiment.stored import Config, disagreement, written_as
 
+LEAST_LABELS = 2
 Sha256 = Annotated[
     str, written_as(r"[0-9a-f]{64}", "64 of the characters 0-9 and a-f, as sha256sum prints them", "null")
 ]
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 # What programs write where there is nothing.
 MISSING = ("NaN", "null", "None", "N/A", "NA", "#N/A", "\\N", "-", "--")
+
+
+def _learnt(labels: object) -> object:
+    return [] if labels == "auto" else labels
 
 
 class DatasetConfig(Config):
@@ -28,8 +33,9 @@ class DatasetConfig(Config):
     the file has it; a column that is named must be there; an empty name switches it off. Labels come from the label
     column (a value is the name of a label, or `label_values` maps it to one, or to null, which drops its rows), else
     from the rating: a rating outside every range of `rating_ranges` gives no label. `synthetic` says that no customer
-    wrote the texts: results on them are shown as a demonstration. `separator` is between the columns; null: a comma in
-    CSV, a tab in TSV. `missing_values`: what stands for nothing, whatever its case, in any column.
+    wrote the texts: results on them are shown as a demonstration. `labels: auto`, an empty list from here on, is what
+    the rows say (`sentiment.data.read.learn_labels`). `separator` is between the columns; null: a comma in CSV, a tab
+    in TSV. `missing_values`: what stands for nothing, whatever its case, in any column.
     """
 
     name: str
@@ -58,7 +64,7 @@ class DatasetConfig(Config):
     source_column: str | None = None
     split_column: str | None = None
 
-    labels: list[str] = Field(default=["negative", "positive"], min_length=2)
+    labels: Annotated[list[str], BeforeValidator(_learnt)] = Field(default=["negative", "positive"])
     label_values: dict[str, str | None] | None = None
     rating_ranges: dict[str, tuple[float, float]] = Field(default={"negative": (1, 2), "positive": (4, 5)})
     language: str | None = None
@@ -76,6 +82,13 @@ class DatasetConfig(Config):
 
     @model_validator(mode="after")
     def _label_names_agree(self) -> "DatasetConfig":
+        if not self.labels:
+            return self
+        if len(self.labels) < LEAST_LABELS:
+            raise disagreement(
+                f"labels has one name, {self.labels[0]}, and a model needs two",
+                f"Take the labels that the rows have: {option('dataset.labels', 'auto')}",
+            )
         if len(set(self.labels)) < len(self.labels):
             labels = [*dict.fromkeys(self.labels)]
             raise disagreement(

@@ -42,7 +42,7 @@ def any_length(plain: Path) -> Iterator[None]:
 def header(plain: Path, separator: str, quote_char: str | None) -> Row:
     """The names in the first line."""
     with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
-        return next((row for row in reader(file, separator, quote_char) if row), [])
+        return next((row for row in reader(_one_end(file), separator, quote_char) if row), [])
 
 
 def hint(line: str) -> str | None:
@@ -66,9 +66,16 @@ def check_separator(path: Path, plain: Path, separator: str, quote_char: str | N
         )
 
 
+def _one_end(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without a carriage return inside: the csv module takes one for an end, the reader of the data not."""
+    for line in lines:
+        end = "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ""
+        yield line[: len(line) - len(end)].replace("\r", " ") + end
+
+
 def fitting_separator(lines: Sequence[str], usual: str, quote_char: str | None) -> str | None:
     """What makes a table of the first lines: `usual` if it does, else another that does; None when none does."""
-    filled = [line for line in lines[:SAMPLE_LINES] if line.strip()]
+    filled = [line for line in _one_end(lines[:SAMPLE_LINES]) if line.strip()]
     return next((each for each in (usual, *SEPARATORS) if filled and _fits(filled, each, quote_char)), None)
 
 
@@ -85,11 +92,7 @@ def count_rows(path: Path, plain: Path, separator: str, quote_char: str | None) 
     Raises DataError for a quote that never closes, and for one that makes a text of what looks like rows.
     """
     with any_length(plain), plain.open(encoding="utf-8-sig", newline="\n") as file:
-        records = _Records(path, file, separator, quote_char)
-        try:
-            return records.count()
-        except csv.Error as error:
-            raise DataError(f"{path}, line {records.line}: {error}.", unquote(path)) from None
+        return _Records(path, file, separator, quote_char).count()
 
 
 class _Records:
@@ -119,18 +122,17 @@ class _Records:
                 self._learn(row)
             elif suspect := self._suspect(lines):
                 suspects.append((self.line - len(lines) + 1, suspect))
+        if rows and _ends_open(lines, self._separator, self._quote):
+            self._refuse_open(self.line - len(lines) + 1)
         for line, parts in suspects:
             self._judge(line, parts)
         return rows
 
     def _lines(self) -> Iterator[str]:
-        for line in self._file:
+        for line in _one_end(self._file):
             self.line += 1
-            # The csv module takes a carriage return for the end of a row; the reader of the data does not.
-            end = "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ""
-            kept = line[: len(line) - len(end)].replace("\r", " ") + end
-            self._taken.append(kept)
-            yield kept
+            self._taken.append(line)
+            yield line
 
     def _learn(self, row: Row) -> None:
         if self._sampled < SAMPLE_RECORDS and len(row) == len(self._columns):
@@ -141,11 +143,13 @@ class _Records:
     def _suspect(self, lines: list[str]) -> list[Row] | None:
         """The lines of one record as rows without quotes, when each has the header's number of fields."""
         if "".join(lines).count(str(self._quote)) % 2:
-            line = self.line - len(lines) + 1
-            raise DataError(f"{self._path}, line {line}: a quote opens a text and none closes it.", unquote(self._path))
+            self._refuse_open(self.line - len(lines) + 1)
         rows: list[Row] = [next(reader([line], self._separator, None), []) for line in lines if line.strip()]
         width = len(self._columns)
         return rows if width > 1 and all(len(row) == width for row in rows) else None
+
+    def _refuse_open(self, line: int) -> None:
+        raise DataError(f"{self._path}, line {line}: a quote opens a text and none closes it.", unquote(self._path))
 
     def _judge(self, line: int, rows: list[Row]) -> None:
         """Raise DataError when the columns say that these are rows."""
@@ -172,6 +176,16 @@ def reader(lines: Iterable[str], separator: str, quote_char: str | None) -> Any:
     if quote_char:
         return csv.reader(lines, delimiter=separator, quotechar=quote_char)
     return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
+
+
+def _ends_open(lines: list[str], separator: str, quote_char: str | None) -> bool:
+    """Whether the last record of a file ends within a quoted text."""
+    try:
+        for _ in csv.reader(lines, delimiter=separator, quotechar=quote_char, strict=True) if quote_char else ():
+            pass
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
 
 
 def is_number(value: str) -> bool:

@@ -1,6 +1,5 @@
 """One data file into raw polars frames, or one error that says which line is wrong and what to do about it."""
 
-import csv
 import gzip
 import json
 import re
@@ -198,19 +197,16 @@ def _csv(path: Path, plain: Path, separator: str, quote_char: str | None, rows: 
 
 def _check_rows(path: Path, plain: Path, separator: str, quote_char: str | None) -> None:
     """Raise DataError for the first row with another number of fields than the header."""
-    try:
-        with any_length(plain), plain.open(encoding="utf-8-sig", newline="") as lines:
-            rows = reader(lines, separator, quote_char)
-            names = next(rows)
-            for row in rows:
-                if row and len(row) != len(names):
-                    line, found = rows.line_num, counted(len(row), "field")
-                    raise DataError(
-                        f"{path}, line {line}: {found} where the header has {len(names)}.",
-                        _other_width(path, line, len(row) > len(names), separator, quote_char),
-                    )
-    except csv.Error as error:
-        raise DataError(f"{path}, line {rows.line_num}: {error}.", unquote(path)) from None
+    with any_length(plain), plain.open(encoding="utf-8-sig", newline="") as lines:
+        rows = reader(lines, separator, quote_char)
+        names = next(rows)
+        for row in rows:
+            if row and len(row) != len(names):
+                line, found = rows.line_num, counted(len(row), "field")
+                raise DataError(
+                    f"{path}, line {line}: {found} where the header has {len(names)}.",
+                    _other_width(path, line, len(row) > len(names), separator, quote_char),
+                )
 
 
 def _other_width(path: Path, line: int, wide: bool, separator: str, quote_char: str | None) -> str:

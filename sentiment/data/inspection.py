@@ -24,7 +24,7 @@ from sentiment.data.columns import column_named_as, is_column_name
 from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, hint, is_number, reader
 from sentiment.data.encoding import OTHER_FILE, UTF8, as_utf8, encoding_of
 from sentiment.data.files import NO_ROWS, check_json_line, check_json_shape, format_of, unpacked
-from sentiment.data.labels import as_setting, ratings_as_numbers, tidy
+from sentiment.data.labels import MOST_LABELS, as_setting, ratings_as_numbers, tidy
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.errors import OR, DataError, setting
 from sentiment.text.pii import mask
@@ -32,7 +32,6 @@ from sentiment.text.pii import mask
 ROLES = ("created_at", "id", "label", "rating")
 HEAD_BYTES = 4 << 20
 HEAD_ROWS = 2000
-MOST_LABELS = 20
 # So few values beside known ones are mistakes, and no labels.
 STRANGE_SHARE = 0.1
 SLIP = 0.8

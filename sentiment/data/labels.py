@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from sentiment.config.dataset import DatasetConfig
+from sentiment.config.dataset import LEAST_LABELS, DatasetConfig
 from sentiment.data.names import MOST, counted, masked
 from sentiment.errors import OR, DataError, option
 
@@ -17,6 +17,8 @@ _SLIP = 0.8
 # Ratings above every range, as a share of all, from which the ranges are taken to be made for another scale.
 _OFF_SCALE = 0.05
 _SCALES = (5, 10, 100)
+# So many different values are still those of a column of labels.
+MOST_LABELS = 20
 
 
 class UnknownLabelError(Exception):
@@ -49,6 +51,37 @@ def _canonical(value: str) -> str:
     lower = value.strip().casefold()
     whole = _WHOLE.fullmatch(lower)
     return whole[1] if whole else lower
+
+
+def learnt(column: str, counts: Mapping[str, int], config: DatasetConfig) -> dict[str, int]:
+    """The labels that the values of a column are, in the order of their names, and the rows of each.
+
+    Values that differ in case, spaces or a final `.0` are one, in their most usual spelling. What `label_values` says
+    holds. Raises DataError for one label alone, and for more than `MOST_LABELS`.
+    """
+    given = config.label_values or {}
+    spellings: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    for value, rows in _largest_first(counts):
+        label = given[value] if value in given else spellings.setdefault(_canonical(value), value)
+        if label is not None:
+            found[label] += rows
+    if len(found) > MOST_LABELS:
+        raise DataError(
+            f"{config.name}: column {masked(column)!r} has {len(found):,} different values, and labels: auto takes up "
+            f"to {MOST_LABELS}.",
+            "Name the column of labels: --set dataset.label_column=NAME"
+            f"{OR}Name the labels yourself: --set 'dataset.labels=[LABEL, LABEL]'",
+        )
+    if len(found) < LEAST_LABELS:
+        only = "".join(f", {masked(label)!r} ({counted(rows)})" for label, rows in found.items())
+        raise DataError(
+            f"{config.name}: column {masked(column)!r} has {counted(len(found), 'label')}{only}, "
+            "and a model needs two.",
+            "Add rows of another label: some dozen of each are needed"
+            f"{OR}Name another column of labels: --set dataset.label_column=NAME",
+        )
+    return dict(sorted(found.items()))
 
 
 def unknown_label(error: UnknownLabelError, config: DatasetConfig, counts: Mapping[str, int]) -> DataError:

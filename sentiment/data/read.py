@@ -10,8 +10,16 @@ from pathlib import Path
 
 import polars as pl
 
-from sentiment.config.dataset import DatasetConfig
-from sentiment.data.labels import Meanings, RatingScale, UnknownLabelError, ratings_as_numbers, unknown_label
+from sentiment.config.dataset import LEAST_LABELS, DatasetConfig
+from sentiment.config.load import validate
+from sentiment.data.labels import (
+    Meanings,
+    RatingScale,
+    UnknownLabelError,
+    learnt,
+    ratings_as_numbers,
+    unknown_label,
+)
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.data.reviews import SPLITS, Splits
 from sentiment.data.sources import check, source_of
@@ -52,8 +60,6 @@ _LARGEST_WHOLE = 2.0**53
 _EVERYTHING: dict[str, object] = {"created_from": None, "created_before": None, "sample_rate": 1}
 _HANGUL = "[ㄱ-ㅣ가-힣]"
 _FIRST = 5
-LEAST_LABELS = 2
-
 # Noticed, but no loss.
 MADE_ID = "id made from file and row"
 BLANK = "blank line"
@@ -104,7 +110,8 @@ class ReviewStream:
             try:
                 mapped = _to_schema(chunk, self.config, self.noticed, self.scale)
             except UnknownLabelError as error:
-                raise unknown_label(error, self.config, self._label_counts(error.column)) from None
+                counts = _label_counts(self.config, error.column, self._chunk_rows)
+                raise unknown_label(error, self.config, counts) from None
             filled = mapped.filter(~_blank(chunk.frame))
             if blank := len(mapped) - len(filled):
                 self._left_out[BLANK] += blank
@@ -120,14 +127,6 @@ class ReviewStream:
             reasons = ", ".join(f"{reason}: {counted(rows)}" for reason, rows in self._left_out.items())
             wide = [option(f"dataset.{key}", value) for key, value in _EVERYTHING.items() if key in reasons]
             raise DataError(f"{self.config.name}: no row is left after {reasons}.", f"Take all rows: {' '.join(wide)}")
-
-    def _label_counts(self, column: str) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for chunk in raw_chunks(self.config, self._chunk_rows):
-            if column in chunk.frame.columns:
-                frame, _ = _without_placeholders(chunk.frame, {column}, self.config.missing_values)
-                counts.update(dict(_strings(frame, column).drop_nulls().value_counts().iter_rows()))
-        return counts
 
     def report(self) -> ReadingReport:
         """What has been read so far."""
@@ -147,6 +146,7 @@ def read(config: DatasetConfig, *, labelled: bool = True) -> tuple[Splits, Readi
     `labelled=False` is for rows to be pre-trained on: labels may be absent. Raises DataError as `ReviewStream` does,
     and for a label of the config that no row has.
     """
+    config, _ = learn_labels(config)
     stream = ReviewStream(config)
     frame = pl.concat(stream)
     stream.noticed["repeated id"] += len(frame) - frame["id"].n_unique()
@@ -154,6 +154,39 @@ def read(config: DatasetConfig, *, labelled: bool = True) -> tuple[Splits, Readi
         stream.scale.check(config)
         _check_labels(frame, config)
     return Splits.from_frame(frame, config.labels), stream.report()
+
+
+def learn_labels(config: DatasetConfig) -> tuple[DatasetConfig, dict[str, int]]:
+    """The config with the labels that its rows have, where it says `labels: auto`, and the rows of each label.
+
+    All rows are read for it. Without a column of labels they are those of `rating_ranges`, from low to high. Raises
+    DataError as `ReviewStream` does, and for a column of too many values, or of one.
+    """
+    if config.labels:
+        return config, {}
+    column = next(
+        (
+            found["label"]
+            for chunk in raw_chunks(config, ROWS)
+            if "label" in (found := _columns(chunk.frame, config, chunk.place))
+        ),
+        None,
+    )
+    if column is None:
+        labels = dict.fromkeys(sorted(config.rating_ranges, key=config.rating_ranges.__getitem__), 0)
+    else:
+        labels = learnt(column, _label_counts(config, column, ROWS), config)
+    raw = {**config.model_dump(mode="json"), "labels": list(labels)}
+    return validate(raw, DatasetConfig, f"{config.name} with the labels of its rows", option_prefix="dataset."), labels
+
+
+def _label_counts(config: DatasetConfig, column: str, rows: int) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for chunk in raw_chunks(config, rows):
+        if column in chunk.frame.columns:
+            frame, _ = _without_placeholders(chunk.frame, {column}, config.missing_values)
+            counts.update(dict(_strings(frame, column).drop_nulls().value_counts().iter_rows()))
+    return counts
 
 
 def check_first_rows(config: DatasetConfig) -> None:

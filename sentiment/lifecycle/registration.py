@@ -63,6 +63,9 @@ def register_candidate(
     ZenML keeps the splits: deploy and score choose on the validation rows, and `reproduce` trains again.
     """
     name = config.model_name
+    # What `labels: auto` found is part of the model: whoever trains it again has the same.
+    dataset = config.dataset.model_copy(update={"labels": list(candidate.labels)})
+    config = config.model_copy(update={"dataset": dataset})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         candidate.save(folder)

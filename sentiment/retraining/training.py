@@ -10,6 +10,7 @@ from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import overlay, validate
 from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
+from sentiment.data.read import learn_labels
 from sentiment.data.sources import shown
 from sentiment.errors import OR, ConfigError, SentimentError, option
 from sentiment.registry import Registry
@@ -26,7 +27,8 @@ def training_config(config: RetrainConfig, registry: Registry) -> TrainConfig:
     fit.
     """
     if config.train is not None:
-        return config.train
+        dataset, _ = learn_labels(config.train.dataset)
+        return config.train.model_copy(update={"dataset": dataset})
     name, champion = registry.model_name, registry.champion()
     if champion is None:
         raise SentimentError(f"{name} has no champion to retrain.", f"Train one: {_train(name)}")

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
+from sentiment.data.names import counted
 from sentiment.errors import SentimentError
 from sentiment.models.base import Model
 from sentiment.scoring.parquet import ParquetFiles
@@ -51,8 +52,8 @@ class ShardReport(Report):
     @property
     def summary(self) -> str:
         """The counts in one line."""
-        scored = f"{self.scored:,} rows scored at {self.scored / max(self.seconds, 1e-9):,.0f} a second"
-        there = f"{self.skipped:,} rows were there"
+        scored = f"{counted(self.scored)} scored at {self.scored / max(self.seconds, 1e-9):,.0f} a second"
+        there = f"{counted(self.skipped)} {'was' if self.skipped == 1 else 'were'} there"
         return ", ".join([scored] * bool(self.scored) + [there] * bool(self.skipped)) or "no rows"
 
 

@@ -50,7 +50,7 @@ class SnapshotReport(Report):
         left_out = "".join(f"; {rows:,} {reason}" for reason, rows in self.left_out.items())
         noticed = f"; {self.reading.losses}" if self.reading.losses else ""
         shards = f" in {len(self.shards)} shards" if len(self.shards) > 1 else ""
-        return f"{self.planned:,} reviews to score{shards}{left_out}{noticed}"
+        return f"{counted(self.planned, 'review')} to score{shards}{left_out}{noticed}"
 
 
 def take_snapshot(config: DatasetConfig, shards: int, *, chunk_rows: int = ROWS) -> tuple[ParquetFiles, SnapshotReport]:

@@ -3,6 +3,7 @@
 from contextlib import closing
 from datetime import datetime
 
+from sentiment.data.names import counted
 from sentiment.scoring.score import ShardReport
 from sentiment.scoring.snapshot import SnapshotReport
 from sentiment.store.journal import Entry, Journal
@@ -85,7 +86,7 @@ class ScoringSummary(Report):
         """The batch in one sentence."""
         labels = ", ".join(f"{label} {rows / self.tally.rows:.1%}" for label, rows in self.tally.by_label().items())
         return (
-            f"The batch {self.batch} has {self.tally.rows:,} rows by {self.model_name} version {self.model_version} "
+            f"The batch {self.batch} has {counted(self.tally.rows)} by {self.model_name} version {self.model_version} "
             f"({self.scored:,} scored now, {self.skipped:,} there before): {labels}."
         )
 

@@ -7,6 +7,7 @@ torchrun: https://docs.pytorch.org/docs/stable/elastic/run.html
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from sentiment.training.transformer import STAGES, train_transformer
 
 JOB, CURVES, OUTPUT, MODEL = "job.json", "curves.jsonl", "output.log", "model"
 POLL_SECONDS = 0.5
+# A ConfigError at the end of a traceback: its cause, and the lines of its fix.
+_OURS = re.compile(r"sentiment\.errors\.ConfigError: (.*(?:\n +(?:fix|or): .*)*)")
 
 
 def train_on_devices(
@@ -147,10 +150,10 @@ def _tell(curves: Path, told: int, log: Log) -> int:
 
 
 def _failure(output: Path) -> SentimentError:
-    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-    for line in lines:
-        if found := line.partition("sentiment.errors.ConfigError: ")[2]:
-            return ConfigError(found)
+    text = output.read_text(encoding="utf-8", errors="replace")
+    if found := _OURS.search(text):
+        return ConfigError(found[1])
+    lines = text.splitlines()
     errors = [line.strip() for line in lines if "Error: " in line and "ChildFailedError" not in line]
     reason = mask(errors[0] if errors else lines[-1] if lines else "no output")[-300:]
     return SentimentError(

@@ -11,7 +11,9 @@ import pytest
 
 import steps.deployment as deployment_step
 from sentiment.config.load import CONFIGS, load_config
+from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import TrainConfig
+from sentiment.data.read import learn_labels
 from sentiment.data.reviews import Reviews
 from sentiment.evaluation.gate import GateDecision, decide
 from sentiment.lifecycle import Lifecycle
@@ -22,6 +24,7 @@ from sentiment.models.folder import saved_folder
 from sentiment.models.majority import MajorityClassifier
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
 from sentiment.registry import Registry
+from sentiment.retraining.training import require_place_for, training_config
 from sentiment.text.normalise import TextNormaliser
 from steps.deployment import validation_rows
 from tests.code.evaluation_factories import LABELS, make_evaluation, make_reviews, random_probabilities
@@ -42,7 +45,9 @@ def lifecycle(tmp_path: Path, empty_database: bytes) -> Lifecycle:
     return Lifecycle(Registry(f"sqlite:///{tmp_path / 'mlflow.db'}"), f"sqlite:///{tmp_path / 'journal.db'}")
 
 
-def registered(lifecycle: Lifecycle, positive: float, outcome: str, reference: Reference = REFERENCE) -> Registration:
+def registered(
+    lifecycle: Lifecycle, positive: float, outcome: str, reference: Reference = REFERENCE, config: TrainConfig = CONFIG
+) -> Registration:
     candidate = MajorityClassifier([1 - positive, positive], list(LABELS), TextNormaliser())
     evaluation = make_evaluation(make_reviews(TRUTH.tolist()), random_probabilities(TRUTH, 2, 3, 0), name="linear")
     champion, digest = lifecycle.registry.champion(), saved_folder(candidate).digest
@@ -61,7 +66,7 @@ def registered(lifecycle: Lifecycle, positive: float, outcome: str, reference: R
         GateDecision.model_validate({**decision.model_dump(), "outcome": outcome}),
         reference=reference,
         splits=SPLITS,
-        config=CONFIG,
+        config=config,
         metrics={"macro_f1": 0.8},
         lifecycle=lifecycle,
         run_id=None,
@@ -83,6 +88,18 @@ def test_what_the_gate_approved_is_champion_and_keeps_its_evidence(lifecycle: Li
     refused = registered(lifecycle, 0.7, "refuse")
     assert (refused.version, refused.promoted) == (2, False)
     assert refused.summary == "sentiment version 2 (linear) is registered, not promoted."
+
+
+def test_labels_that_the_rows_said_are_those_of_the_next_training(lifecycle: Lifecycle) -> None:
+    automatic = load_config(CONFIGS / "train.yaml", TrainConfig, ["dataset.labels=auto"])
+    assert automatic.dataset.labels == []
+    registered(lifecycle, 0.6, "promote", config=automatic)
+    again = training_config(load_config(CONFIGS / "retrain.yaml", RetrainConfig), lifecycle.registry)
+    assert again.dataset.labels == list(LABELS)
+    learnt, counts = learn_labels(automatic.dataset)
+    assert learnt == again.dataset
+    assert list(counts) == list(LABELS)
+    require_place_for(automatic.model_copy(update={"dataset": learnt}), lifecycle.registry)
 
 
 def test_an_unchanged_run_leaves_the_champions_reference_alone(lifecycle: Lifecycle) -> None:

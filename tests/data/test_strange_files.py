@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.config.load import overlay, validate
-from sentiment.data.read import MADE_ID, read
+from sentiment.data.read import MADE_ID, learn_labels, read
 from sentiment.errors import DataError
 from sentiment.scoring.snapshot import take_snapshot
 from tests.data.shapes import SHAPES, Shape, outcome
@@ -148,6 +148,29 @@ def test_labels_are_matched_as_people_write_them(tmp_path: Path, written: tuple[
 def test_labels_that_differ_in_case_alone_are_two(tmp_path: Path) -> None:
     config = dataset(tmp_path, "text,label\nfine,A\nbad,a\n", labels=["a", "A"])
     assert read(config)[0].frame()["label"].to_list() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "counts"),
+    [
+        ("text,label\na,good\nb,bad\nc,so so\nd,bad\n", {}, {"bad": 2, "good": 1, "so so": 1}),
+        ("text,label\na,Good\nb,bad\nc,good \nd,good\ne,nan\nf,\n", {}, {"bad": 1, "good": 3}),
+        ("text,label\na,1.0\nb,0\nc,1\nd,1\n", {}, {"0": 1, "1": 3}),
+        ("text,label\na,1\nb,0\nc,9\n", {"label_values": {"1": "positive", "9": None}}, {"0": 1, "positive": 1}),
+        ("text,rating\na,1\nb,5\n", {}, {"negative": 0, "positive": 0}),
+    ],
+)
+def test_labels_are_learnt_from_the_rows(
+    tmp_path: Path, content: str, options: dict[str, Any], counts: dict[str, int]
+) -> None:
+    config = dataset(tmp_path, content, labels="auto", **options)
+    learnt, found = learn_labels(config)
+    assert (learnt.labels, found) == (list(counts), counts)
+    assert learn_labels(learnt) == (learnt, {})
+    splits, _ = read(config)
+    assert splits.labels == tuple(counts)
+    assert sorted(set(splits.frame()["label"].drop_nulls())) == list(range(len(counts)))
+    assert DatasetConfig.model_validate(config.model_dump(mode="json")) == config
 
 
 def test_what_stands_for_nothing_is_nothing(tmp_path: Path) -> None:

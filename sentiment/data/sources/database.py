@@ -164,4 +164,4 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
 def _sentence(error: SQLAlchemyError) -> str:
     """The driver's own words, without the statement and its parameters."""
     cause = getattr(error, "orig", None) or error
-    return mask((str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip("."))[:200]
+    return mask((str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip("."))[:80]

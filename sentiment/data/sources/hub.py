@@ -31,7 +31,7 @@ class HubDataset(Source):
         try:
             loaded = datasets.load_dataset(parts["name"], parts["config"], revision=parts["revision"] or None)
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            cause = mask(_without_token((str(error) or type(error).__name__).splitlines()[0]))[:200]
+            cause = mask(_without_token((str(error) or type(error).__name__).splitlines()[0]))[:80]
             raise DataError(
                 f"{self.shown(path)} cannot be loaded: {cause}.",
                 f"Correct the name: --set dataset.path=hf://OWNER/NAME{OR}For a private one: export HF_TOKEN=TOKEN",

@@ -10,8 +10,11 @@ from sentiment import errors
 from sentiment.home import PROJECT
 
 ROOMS = ("sentiment", "cli", "pipelines", "steps", "materializers", "serving", "stacks")
-KINDS = {name for name, each in vars(errors).items() if isinstance(each, type)}
-KINDS = {name for name in KINDS if issubclass(getattr(errors, name), errors.SentimentError)}
+KINDS = {
+    name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, errors.SentimentError)
+}
+# What a validator of a config raises: the loader puts file and key before it, and a full stop behind.
+VALIDATORS = {"disagreement"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ def sites() -> dict[str, Site]:
 def _in_module(path: Path) -> Iterator[Site]:
     module = path.relative_to(PROJECT).with_suffix("").as_posix()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and _called(node) in KINDS and node.args:
+        if isinstance(node, ast.Call) and _called(node) in KINDS | VALIDATORS and node.args:
             parts = list(_parts(node.args[0]))
+            if _called(node) in VALIDATORS:
+                parts = [None, ": ", *parts, "."]
             shown = re.sub(r"…+", "…", "".join("…" if part is None else part for part in parts))
             name = f"{module}: {shown if shown.strip('…') else f'{{{ast.unparse(node.args[0])}}}'}"
             pattern = "".join(".*" if part is None else re.escape(part) for part in parts)
