@@ -1,19 +1,30 @@
 """python run.py models list | show | promote | rollback"""
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from cli.console import chosen_stack, model_option, out, run_py, stack_option
 from sentiment.home import current_user, home
+from sentiment.registry.records import HISTORY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sentiment.lifecycle import Lifecycle
+    from sentiment.registry import Change, ModelVersion
+
+MARK = "*"
+WIDE = 110  # columns of a terminal that has room for the table
+UNLIMITED = 250  # columns of what is no terminal
 
 
 @click.group("models")
@@ -39,29 +50,97 @@ def _lifecycle(model_name: str) -> "Lifecycle":
 @stack_option
 @click.pass_obj
 def models_list(model_name: str) -> None:
-    """All versions with their status, and the history of the champion."""
+    """All versions: what they learnt from, how good they are, why they were refused, what serves; and the history."""
     registry = _settled(model_name).registry
     versions = registry.versions()
     if not versions:
         out.print(f"{registry.model_name} has no versions yet: run {run_py(chosen_stack())} train")
         return
-    table = Table("version", "status", "model", "macro-F1", "gate", "registered (UTC)", box=None)
-    for each in versions:
-        f1 = each.metrics.get("macro_f1")
-        table.add_row(
-            str(each.version),
-            f"[bold green]{each.status}[/]" if each.status == "champion" else each.status,
-            each.tags.get("candidate", each.kind),
-            f"{f1:.3f}" if f1 is not None else "–",
-            each.gate or "–",
-            f"{each.created_at:%Y-%m-%d %H:%M}",
-        )
-    out.print(table)
+    changes = registry.changes()
+    champion = next((each for each in versions if each.status == "champion"), None)
+    served = _served(changes)
+    forced = {each.version for each in changes if each.forced}
+    lines = [_line(each, champion, served.get(each.version, ""), forced=each.version in forced) for each in versions]
+    _print_table(lines) if not out.is_terminal or out.width >= WIDE else _print_blocks(lines)
+    if any(line.elsewhere for line in lines):
+        out.print(f"[dim]{MARK} measured on other test rows than the champion: do not compare the figures[/]")
+    refused = [each for each in versions if each.refusal and each.status == "none"]
+    if refused:
+        out.print("\n[bold]Not promoted[/]")
+    for each in refused:
+        out.print(f" {each.version}  {escape(each.refusal or '')}")
     out.print("\n[bold]History[/]")
-    for event in registry.history():
+    for event in changes:
+        if event.event not in HISTORY:
+            continue
         before = f", after {event.from_version}" if event.from_version else ""
         what = f"{event.event.replace('_', ' ')} {event.version}{before}{' BY FORCE' if event.forced else ''}"
         out.print(f" {event.time:%Y-%m-%d %H:%M:%S}  {what}, by {escape(event.actor)}: {escape(event.reason)}")
+
+
+class Line(NamedTuple):
+    """A version as the list shows it. `elsewhere`: its figures are of other rows than the champion's."""
+
+    values: dict[str, str]
+    champion: bool
+    elsewhere: bool
+
+
+def _line(version: "ModelVersion", champion: "ModelVersion | None", served: str, *, forced: bool) -> Line:
+    elsewhere = champion is not None and version.measured_on != champion.measured_on
+    f1, low, high = (version.metrics.get(f"macro_f1{end}") for end in ("", "_low", "_high"))
+    figure = "–" if f1 is None else f"{f1:.3f}{MARK if elsewhere else ''}"
+    interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
+    rows = version.tags.get("rows", "")
+    values = {
+        "version": str(version.version),
+        "status": version.gate or version.status if version.status == "none" else version.status,
+        "model": version.tags.get("candidate", version.kind),
+        "data": version.tags.get("dataset", "–"),
+        "rows": f"{int(rows):,}" if rows.isdecimal() else "–",
+        "labels": version.tags.get("labels", "–"),
+        "macro-F1": f"{figure}{interval}",
+        "gate": f"{version.gate or '–'}{', promoted BY FORCE' if forced else ''}",
+        "registered (UTC)": f"{version.created_at:%Y-%m-%d %H:%M}",
+        "serves": served,
+    }
+    return Line(values, version.status == "champion", elsewhere)
+
+
+def _print_table(lines: "Sequence[Line]") -> None:
+    shown = [name for name in lines[0].values if any(line.values[name] for line in lines)]
+    table = Table(*shown, box=None)
+    for line in lines:
+        style = "dim" if line.elsewhere else "bold green" if line.champion else ""
+        table.add_row(*(escape(line.values[name]) for name in shown), style=style)
+    (out if out.is_terminal else Console(highlight=False, width=UNLIMITED)).print(table)
+
+
+def _print_blocks(lines: "Sequence[Line]") -> None:
+    """For a narrow terminal: a heading a version, and what it is under it."""
+    for line in lines:
+        style = "dim" if line.elsewhere else "bold green" if line.champion else "bold"
+        out.print(f"[{style}]{line.values['version']}  {escape(line.values['status'])}[/]", soft_wrap=False)
+        rest = {
+            name: value
+            for name, value in line.values.items()
+            if name not in {"version", "status"} and value not in {"", "–"}
+        }
+        text = " · ".join(f"{name} {value}" for name, value in rest.items())
+        out.print(Padding(Text(text, style="dim" if line.elsewhere else ""), (0, 0, 0, 3)), soft_wrap=False)
+
+
+def _served(changes: "Sequence[Change]") -> dict[int, str]:
+    """The address at which a version was deployed last, unless another one took its place there."""
+    places: dict[str, int] = {}
+    for change in changes:
+        address = re.search(r" at (https?://[^\s,;]+)", change.evidence) if change.event == "deployed" else None
+        if address:
+            places[address[1]] = change.version
+    found: dict[int, list[str]] = {}
+    for place, version in places.items():
+        found.setdefault(version, []).append(place)
+    return {version: ", ".join(there) for version, there in found.items()}
 
 
 @command.command("show")

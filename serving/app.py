@@ -47,7 +47,7 @@ from serving.schemas import (
     WordWeight,
 )
 from serving.security import Edge, content_security_policy, content_type, form_fields, read_body, while_connected
-from serving.settings import ServingSettings
+from serving.settings import REPORT_FILE, ServingSettings
 from serving.traffic import Scored, ShadowScored, Traffic
 
 PAGES: Final = Path(__file__).parent / "page"
@@ -192,6 +192,14 @@ class Server:
         served = self.traffic.champion.served
         return await self.monitoring.report(served.model_name, served.version, days)
 
+    async def report(self) -> Response:
+        """The report of the run that trained the champion."""
+        path = self.settings.model_dir.parent / REPORT_FILE
+        if not path.is_file():
+            raise ApiError(404, "no_report", "No report was deployed with this model.")
+        html = await asyncio.to_thread(path.read_text, encoding="utf-8")
+        return HTMLResponse(html, headers={"Content-Security-Policy": content_security_policy(html)})
+
     async def report_traffic(self) -> TrafficReport:
         """Champion against candidate: versions, labels, latency, errors, agreement."""
         return self.traffic.report()
@@ -318,6 +326,7 @@ class Server:
         self.app.get("/metrics", response_class=PlainTextResponse)(self.read_metrics)
         for path, name in (("/", "index.html"), ("/docs", "docs.html"), ("/monitor", "monitor.html")):
             self.app.add_api_route(path, _page(PAGES / name), include_in_schema=False)
+        self.app.add_api_route("/report", self.report, methods=["GET", "HEAD"], include_in_schema=False)
         methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
         self.app.add_route("/{path:path}", self.unknown_path, methods=methods, include_in_schema=False)
 

@@ -1,6 +1,6 @@
 """A Bento out of model folders: the code that predicts, the models, and what is known about them.
 
-In the Bento, `model/` and `served.json` are the champion's; `candidate/` holds the same two of a candidate.
+In the Bento, `model/`, `served.json` and `report.html` are the champion's; `candidate/` holds those of a candidate.
 """
 
 import json
@@ -19,6 +19,7 @@ from sentiment.closure import Closure, import_closure, versions
 from sentiment.errors import SentimentError
 from sentiment.home import PROJECT
 from sentiment.kinds import kind_of, module_of
+from serving.settings import REPORT_FILE
 
 NAME = "sentiment"
 SERVICE = "serving.service:Sentiment"
@@ -37,11 +38,12 @@ PACKAGES = (
 
 
 class BentoModel(NamedTuple):
-    """A model folder and the content of its `served.json`."""
+    """A model folder, the content of its `served.json`, and the report of the run that trained it, if there is one."""
 
     folder: Path
     kind: str
     served: Mapping[str, Any]
+    report: str = ""
 
 
 def build_bento(
@@ -119,3 +121,5 @@ def _file_of(module: str, path: Path) -> Path:
 def _copy_model(model: BentoModel, into: Path) -> None:
     shutil.copytree(model.folder, into / "model")
     (into / "served.json").write_text(json.dumps(dict(model.served), ensure_ascii=False, indent=2), encoding="utf-8")
+    if model.report:
+        (into / REPORT_FILE).write_text(model.report, encoding="utf-8")

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.store.database import default_database_url
 
+REPORT_FILE = "report.html"  # beside the model folder: the report of the run that trained it
+
 
 class ServingSettings(BaseSettings):
     """Read from the environment: SENTIMENT_MODEL_DIR, SENTIMENT_TRAFFIC, SENTIMENT_API_KEY and so on."""

@@ -13,12 +13,14 @@ from zenml.utils.pagination_utils import depaginate
 
 from sentiment.config.deploy import DeployConfig, TrafficConfig
 from sentiment.data.reviews import Reviews
+from sentiment.errors import ConfigError
 from sentiment.export import choose_format
 from sentiment.home import current_user
 from sentiment.lifecycle.deployment import Answer, Deployment, ServedModel, smoke_test, version_to_serve
 from sentiment.lifecycle.registration import Registration, git_commit
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import load_classifier
+from sentiment.registry import Registry
 from serving.bento import CANDIDATE_DIR, BentoModel, build_bento
 from stacks.model_deployer import active_deployer
 from stacks.observers import lifecycle_of
@@ -115,7 +117,12 @@ def roll_out(
     answers: list[Answer] = []
     with tempfile.TemporaryDirectory() as temporary:
         sides = [
-            BentoModel(_saved(classifier, Path(temporary) / model.role), classifier.kind, model.served_json())
+            BentoModel(
+                _saved(classifier, Path(temporary) / model.role),
+                classifier.kind,
+                model.served_json(),
+                _report(registry(model.model_name), int(model.version)),
+            )
             for model, classifier in zip(models, classifiers, strict=True)
         ]
         bento = build_bento(
@@ -155,6 +162,14 @@ def roll_out(
     lifecycle.deployed(int(champion.version), deployment.summary, actor=current_user())
     log_metadata({SUMMARY: deployment.summary})
     return deployment
+
+
+def _report(models: Registry, version: int) -> str:
+    """The report of the run that trained `version`; empty where another program registered it."""
+    try:
+        return models.page(version)
+    except ConfigError:
+        return ""
 
 
 def _saved(classifier: TextClassifier, folder: Path) -> Path:

@@ -24,7 +24,7 @@ from sentiment.lifecycle.writing import add_report
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import saved_folder
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
-from sentiment.registry.records import ModelVersion
+from sentiment.registry.records import TEST_DIGEST, ModelVersion
 from sentiment.stored import Report
 
 ARTIFACTS = {"train": TRAINING_ARTIFACT, "validation": VALIDATION_ARTIFACT}
@@ -101,6 +101,9 @@ def register_candidate(
             over=(decision.champion_digest or "") if decision.approved else None,
             tags={
                 "dataset": config.dataset.name,
+                "rows": str(len(splits["train"])),
+                "labels": ", ".join(evaluation.labels),
+                TEST_DIGEST: evaluation.data_digest,
                 "candidate": evaluation.name,
                 "git_commit": git_commit() or "unknown",
                 **{tag: artifacts[split] for split, tag in ARTIFACTS.items() if split in artifacts},

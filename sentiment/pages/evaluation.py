@@ -195,7 +195,7 @@ def check_table(decision: GateDecision) -> Html:
     checks = sorted(decision.checks, key=lambda check: check.passed)
     return html.table(
         ["", "check", "reason"],
-        [(html.badge("passed" if c.passed else "failed", c.passed), c.name, c.reason) for c in checks],
+        [(html.badge("passed" if c.passed else "failed", c.passed), c.name, html.sentence(c.reason)) for c in checks],
         stacked=True,
     )
 
@@ -219,8 +219,11 @@ def mistake_table(mistakes: Sequence[Mistake]) -> Html:
     if not mistakes:
         return html.paragraph("None were kept.")
     return html.table(
-        ["id", "text", "label", "predicted", "confidence"],
-        [(m.id, m.text, m.label, m.predicted, f"{m.confidence:.1%}") for m in mistakes],
+        ["text", both("label → predicted", "라벨 → 예측"), "confidence", "id"],
+        [
+            (html.sentence(m.text), html.joined(m.label, " → ", m.predicted), f"{m.confidence:.1%}", m.id)
+            for m in mistakes
+        ],
         stacked=True,
     )
 

@@ -62,10 +62,11 @@ svg .grid { stroke: var(--line); } svg .axis { stroke: var(--rest); } svg .mark 
 svg .line { fill: none; } svg .heat { stroke: var(--line); }
 html[lang=en] [lang=ko], html[lang=ko] [lang=en] { display: none; }
 @media (max-width: 34rem) { header { padding-top: 1.2rem; } section { padding: 1rem; }
-  .stacked thead { display: none; }
+  .stacked thead { display: none; } .stacked table, .stacked tbody { display: block; }
   .stacked tr { display: block; border-bottom: 1px solid var(--line); padding: .5rem 0; }
   .stacked tr:last-child { border: 0; } .stacked td { display: inline-block; border: 0; padding: 0 .8rem 0 0; }
-  .stacked td.long { display: block; } }
+  .stacked td.long { display: block; min-width: 0; }
+  .stacked td:has(.sentence) { display: block; white-space: normal; } }
 @media print { button { display: none; } section { break-inside: avoid; } }
 """
 # As on the endpoint's pages, which remember the language under the same name.
@@ -149,6 +150,11 @@ def paragraph(text: str, style: str = "") -> Html:
     """A paragraph of plain text, or of `Html`. `style` is the name of a class."""
     named = f' class="{style}"' if style else ""
     return Html(f"<p{named}>{markup(text)}</p>")
+
+
+def sentence(text: str) -> Html:
+    """A text in a cell that has a line of its own on a telephone, however short it is."""
+    return Html(f'<span class="sentence">{markup(text)}</span>')
 
 
 def preformatted(text: str) -> Html:

@@ -17,6 +17,7 @@ HISTORY: tuple[Event, ...] = ("promoted", "rolled_back", "archived")
 # The report of a run, among the run's files; and the page that a version had in its place until 0.2.0.
 REPORT_FILE = "report.html"
 EARLIER_REPORT_FILE = "evaluation.html"
+TEST_DIGEST = "test_digest"  # the tag of a version with the digest of the rows on which it was measured
 # MLflow's limits are higher; this keeps the registry's page readable.
 MAX_TEXT = 1000
 
@@ -79,6 +80,18 @@ class ModelVersion(Frozen):
     reason: str
     tags: dict[str, str]
     change: Change | None = Field(default=None, repr=False)
+
+    @property
+    def measured_on(self) -> str:
+        """The digest of the rows its metrics are of; of a version of 0.2.0 or before, that of its training rows."""
+        return self.tags.get(TEST_DIGEST) or self.dataset_digest
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it did not become champion when it was registered, in the words of the gate or of who was faster."""
+        if self.change is None or self.change.event != "refused":
+            return None
+        return self.change.summary.removeprefix("Refused: ") or self.reason
 
 
 class Standing(NamedTuple):

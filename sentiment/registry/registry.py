@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sentiment.errors import ConfigError, SentimentError, nearest
 from sentiment.models.folder import verify_manifest
+from sentiment.registry.local import RegisteredModel, VersionRow, local_model
 from sentiment.registry.records import (
     EARLIER_REPORT_FILE,
     HISTORY,
@@ -83,16 +84,8 @@ class Registry:
             return []
         aliases: dict[int, list[str]] = {}
         for alias, version in model.aliases.items():
-            aliases.setdefault(int(version), []).append(alias)
-        found: list[Any] = []
-        token = None
-        while True:
-            page = self.client.search_model_versions(f"name = '{self.model_name}'", page_token=token)
-            found.extend(page)
-            token = page.token
-            if not token:
-                break
-        versions = [self._version(each, aliases.get(int(each.version), [])) for each in found]
+            aliases.setdefault(version, []).append(alias)
+        versions = [self._version(each, aliases.get(int(each.version), [])) for each in model.versions]
         return sorted(versions, key=lambda each: each.version)
 
     def history(self) -> list[Change]:
@@ -170,17 +163,33 @@ class Registry:
             found = self.client.download_artifacts(run_id, path, temporary)
             return Path(found).read_text(encoding="utf-8")
 
-    def _model(self) -> Any:
+    def _model(self) -> RegisteredModel | None:
+        """None when nothing was registered yet."""
         if _is_to_be_made(self.tracking_uri):
             return None  # whoever only asks makes no database
+        database = database_path(self.tracking_uri)
+        if database and (found := local_model(database, self.model_name)):
+            return found
         with expecting("RESOURCE_DOES_NOT_EXIST"):
-            return self.client.get_registered_model(self.model_name)
+            model = self.client.get_registered_model(self.model_name)
+            aliases = {alias: int(version) for alias, version in model.aliases.items()}
+            return RegisteredModel(dict(model.tags), aliases, self._all_versions())
         return None
+
+    def _all_versions(self) -> list[Any]:
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self.client.search_model_versions(f"name = '{self.model_name}'", page_token=token)
+            found.extend(page)
+            token = page.token
+            if not token:
+                return found
 
     def _by_status(self, status: Status) -> ModelVersion | None:
         return next((each for each in self.versions() if each.status == status), None)
 
-    def _version(self, raw: Any, aliases: list[str]) -> ModelVersion:
+    def _version(self, raw: VersionRow, aliases: list[str]) -> ModelVersion:
         hidden = {key.removeprefix(HIDDEN): value for key, value in raw.tags.items() if key.startswith(HIDDEN)}
         tags = {key: value for key, value in raw.tags.items() if not key.startswith(HIDDEN)} | hidden
         stored = tags.pop("change", None)

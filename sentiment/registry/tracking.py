@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -119,11 +120,11 @@ def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        from mlflow.exceptions import MlflowException
-
         try:
             return method(*args, **kwargs)
-        except MlflowException as error:
+        except Exception as error:
+            if not _is_mlflows(error):
+                raise
             first_line = str(error).partition("\n")[0]
             raise StackError(
                 f"MLflow refused: {mask(first_line)[:300]}",
@@ -131,6 +132,12 @@ def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
             ) from error
 
     return wrapper
+
+
+def _is_mlflows(error: Exception) -> bool:
+    """Asked without importing MLflow: where it was not imported, it did not fail."""
+    exceptions = sys.modules.get("mlflow.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.MlflowException)
 
 
 def without_credentials(uri: str) -> str:

@@ -25,6 +25,7 @@ from sentiment.data.reviews import Reviews
 from sentiment.data.split import split
 from sentiment.home import PROJECT
 from sentiment.kinds.linear import LinearConfig
+from sentiment.pages import html
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training.linear import train_linear
 from tests.ports import free_port
@@ -86,6 +87,8 @@ def save_model(folder: Path, reviews: Reviews, *, version: str, max_ngram: int) 
         "card": "# Sentiment\n\nTrained on the bundled sample.",
     }
     (folder.parent / "served.json").write_text(json.dumps(served), encoding="utf-8")
+    report = html.page("sentiment 7", html.section("Checks", html.paragraph("All passed.")), languages=True)
+    (folder.parent / "report.html").write_text(report, encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import re
+import shutil
 import sqlite3
 import time
 import uuid
@@ -306,6 +307,7 @@ def test_an_api_key_is_asked_for_where_it_is_set(start_server):
         assert code_of(client.post("/predict", **body)) == "unauthorized"
         assert client.post("/predict", **body, headers={"X-API-Key": "wrong"}).status_code == 401
         assert client.get("/recent", headers={"Authorization": "Bearer " + key + "x"}).status_code == 401
+        assert client.get("/report").status_code == 401
         assert client.get("/recent", headers={b"X-API-Key": b"\xff\xfe"}).status_code == 401
         assert client.post("/predict", **body, headers={"X-API-Key": key}).status_code == 200
         assert client.get("/recent", headers={"Authorization": f"Bearer {key}"}).status_code == 200
@@ -315,12 +317,19 @@ def test_an_api_key_is_asked_for_where_it_is_set(start_server):
 
 
 def test_pages_come_with_a_policy_that_knows_no_other_origin(client):
-    for path in ("/", "/docs"):
+    for path in ("/", "/docs", "/report"):
         answer = client.get(path)
         assert "http" not in answer.headers["content-security-policy"]
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
+
+
+def test_a_model_without_a_report_says_so(start_server, model_dir, tmp_path):
+    shutil.copytree(model_dir, tmp_path / "model")
+    with start_server(SENTIMENT_MODEL_DIR=str(tmp_path / "model")) as server, server.client() as client:
+        assert client.get("/report").status_code == 404
+        assert code_of(client.get("/report")) == "no_report"
 
 
 def code_of(answer: httpx.Response) -> str:

@@ -22,7 +22,7 @@ SERVED = {**LABELS, "model_name": "sentiment", "version": "3", "metrics": {}, "c
 
 @pytest.fixture(scope="module")
 def bento(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = BentoModel(model_dir, "linear", SERVED)
+    model = BentoModel(model_dir, "linear", SERVED, report="<p>A report</p>")
     labels = {**LABELS, "model_version": "3"}
     return build_bento(
         tmp_path_factory.mktemp("bento"), model, model._replace(served={}), bento_version="v3-1", labels=labels
@@ -34,6 +34,7 @@ def test_labels_and_served_json(bento: Path) -> None:
     assert described["labels"] == {**LABELS, "model_version": "3"}
     assert json.loads((bento / "src/served.json").read_text(encoding="utf-8")) == SERVED
     assert (bento / "src/candidate/model/manifest.json").is_file()
+    assert (bento / "src/report.html").read_text(encoding="utf-8") == "<p>A report</p>"
 
 
 def test_it_holds_the_code_that_predicts_and_no_other(bento: Path) -> None:

@@ -168,3 +168,13 @@ def test_a_metric_is_shown_with_its_interval(browser, server):
         "days_low",
     ]
     page.close()
+
+
+def test_the_report_is_found_and_changes_its_language_under_the_pages_policy(page: Page):
+    page.get_by_role("link", name="학습 리포트 보기").click()
+
+    expect(page.get_by_role("heading", name="게이트 검사")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Checks")).to_be_visible()
+    page.goto(page.url.removesuffix("/report"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review sentiment")  # one choice for all pages
