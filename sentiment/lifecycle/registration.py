@@ -78,7 +78,6 @@ def register_candidate(
         )
         card = model_card(context)
         reports = {
-            **pages,
             REFERENCE_FILE: reference.model_dump_json(),
             CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
         }

@@ -202,7 +202,8 @@ class Registry:
         others = [each.version for each in self.versions() if each != target and self.has_files(each.version)]
         if others:
             return f"Choose another version: {models} promote {others[-1]} --force --reason {reason}"
-        return f"Restore them from a copy{OR}Train as before, which puts the same files back: python run.py train --no-cache"
+        again = "Train as before, which puts the same files back: python run.py train --no-cache"
+        return f"Restore them from a copy{OR}{again}"
 
     def _model(self) -> Any:
         if _is_to_be_made(self.tracking_uri):
