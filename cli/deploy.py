@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from cli.console import Options, out, pipeline_options, print_header, print_step, run_log, run_py, tool
+from cli.console import DEFAULT_MODEL, Options, out, pipeline_options, print_header, print_step, run_log, run_py
 from sentiment.config.load import load_config
 from sentiment.home import current_user
 
@@ -45,13 +45,21 @@ def _print(result: "DeployResult", stack_name: str) -> None:
     for text in ("다시 보고 싶은 영화", "This is amazing!"):
         out.print(f"  curl{key} -F {shlex.quote(f'text={text}')} {escape(deployment.url)}/predict", markup=False)
     out.print(f"  {escape(deployment.url)}/  [dim]the page;[/] {escape(deployment.url)}/docs  [dim]the API[/]")
-    run = run_py(stack_name)
-    zenml = f"PYTHONPATH=. {tool('zenml')}"
+    out.print(f"  {escape(deployment.url)}/monitor  [dim]how the model is doing[/]")
     out.print("\n[bold]Next[/]")
-    out.print(
-        f"  {run} models list  [dim]the versions; one beside this: --set traffic.mode=shadow --set traffic.version=N[/]"
-    )
-    out.print(f"  {run} deploy --rollback  [dim]go back to the version before[/]")
-    stop = f"{zenml} stack set {stack_name} && {zenml} model-deployer models stop {deployment.id}"
-    out.print(f"  {stop}  [dim]stop it[/]")
+    for command, what in _next_commands(result, run_py(stack_name)).items():
+        out.print(f"  {escape(command)}  [dim]{what}[/]")
     out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")
+
+
+def _next_commands(result: "DeployResult", run: str) -> dict[str, str]:
+    name = result.deployment.models[0].model_name
+    model = "" if name == DEFAULT_MODEL else f" --model {name}"
+    which = "" if name == DEFAULT_MODEL else f" --set model_name={name}"
+    commands = {
+        f"{run} serve{model} status": "version, health, requests; stop, restart and logs are beside it",
+        f"{run} models{model} list": "the versions; one beside this: --set traffic.mode=shadow --set traffic.version=N",
+    }
+    if result.can_roll_back:
+        commands[f"{run} deploy{which} --rollback"] = "go back to the version before"
+    return commands

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import click
 
-from cli.console import DEFAULT_STACK, run_py
+from cli.console import DEFAULT_STACK, run_py, tool
 from sentiment.errors import OR
 
 # Options that end a way out, such as `Set it: --set dataset.encoding=cp949`.
 _OPTIONS = re.compile(r"(?:^|(?<=[:?.] ))--[a-z]+ .*$")
 _RUN = re.compile(r"(?:^|(?<=[:?.] ))python run\.py\b")
+_ZENML = re.compile(r"(?:^|(?<=[:?.] ))zenml\b")
 # Where a command has what the config of train has at its top.
 _BELOW = {"retrain": "train.", "monitor": "retrain.train."}
 _OF_TRAIN = re.compile(r"(--set '?)(?=(?:dataset|split|validation|candidates|baseline|evaluation|gate|normaliser)\b)")
@@ -24,10 +25,16 @@ def completed(fix: str, group: click.Group, arguments: Sequence[str]) -> str:
     return OR.join(_completed(line, group, arguments) for line in fix.split(OR))
 
 
+def pasted(fix: str, stack: str = DEFAULT_STACK) -> str:
+    """The commands in a fix as they are called from here: with this very Python, and the programs beside it."""
+    ways = fix.split(OR)
+    return OR.join(_ZENML.sub(lambda _: tool("zenml"), _RUN.sub(lambda _: run_py(stack), way)) for way in ways)
+
+
 def _completed(line: str, group: click.Group, arguments: Sequence[str]) -> str:
     typed = _typed(group, arguments)
     stack = typed.meta.get("stack", DEFAULT_STACK) if typed else DEFAULT_STACK
-    line = _RUN.sub(lambda _: run_py(stack), line)
+    line = pasted(line, stack)
     found = _OPTIONS.search(line)
     if typed is None or found is None or f"--{_name(found[0])}" not in _options_of(typed):
         return line

@@ -105,7 +105,8 @@ def print_result(result: "RetrainResult", stack: str) -> None:
     elif result.rollout.failure:
         out.print(f"[bold red]{escape(result.summary)}[/]")
     out.print("\n[bold]Next[/]")
-    for command in ("retrain history", "models list", "deploy --rollback"):
+    back = ["deploy --rollback"] if result.outcome == "promoted" else []
+    for command in ("retrain history", "models list", *back):
         out.print(f"  {run_py(stack)} {command}")
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import choose_stack, chosen_stack, out, stack_option
+from cli.fixes import pasted
 from sentiment.home import home
 
 name_argument = click.argument("name", required=False, expose_value=False, callback=choose_stack)
@@ -44,9 +45,14 @@ def stack_up() -> None:
     from pipelines.common.logs import logs_to
 
     with logs_to(home() / "logs" / "stack.log"):
+        from stacks.doctor import require_healthy
         from stacks.ensure import ensure_stack
-        from stacks.reach import zenml_reached
+        from stacks.homes import renew_paths
+        from stacks.reach import zenml_reached, zenml_store
 
+        for told in renew_paths(stack):
+            out.print(escape(told))
+        require_healthy([zenml_store(stack)])
         with zenml_reached():
             ensure_stack(stack)
     out.print(f"The stack {stack.name} is ready.")
@@ -70,7 +76,7 @@ def stack_doctor() -> None:
     table = Table("", "check", "finding", "fix", box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]no[/]"
-        table.add_row(mark, escape(finding.name), escape(finding.detail), escape(finding.fix))
+        table.add_row(mark, escape(finding.name), escape(finding.detail), escape(pasted(finding.fix)))
     out.print(table)
     if not all(finding.ok for finding in findings):
         sys.exit(4)

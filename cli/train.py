@@ -104,8 +104,8 @@ def _next_commands(result: "TrainResult", run: str) -> list[str]:
     model = _model(result)
     shown = result.registration.version or result.champion_version
     commands = [f"{run} models{model} list", f"{run} models{model} show {shown}"]
-    if result.champion_version is None:
-        return [*commands, f"{run} --help"]
+    if result.outcome == "refused":
+        return [*commands, f"{run} models{model} promote {shown} --force --reason WHY"]
     return [f'{run} predict{model} "다시 보고 싶은 영화" "돈이 아까워요"', *commands]
 
 

@@ -171,7 +171,10 @@ class Watch:
             from stacks.catalogue import load_stack
 
             message = " ".join(map(_sentence, failures))
-            outcome = send_alert("failed_run", message, model_name=self.model_name, stack=load_stack(self.stack))
+            # Watch may run in a terminal; nobody looks at it for long.
+            outcome = send_alert(
+                "failed_run", message, model_name=self.model_name, stack=load_stack(self.stack), though_watched=True
+            )
         logger.info("The alert was: %s.", outcome)
 
 

@@ -13,10 +13,11 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 import materializers  # noqa: F401 - registers how the artifacts are stored
-from pipelines.common.launching import OnStep, launching, report_of, settled_lifecycle
+from pipelines.common.launching import OnStep, launching, registry_of, report_of, settled_lifecycle
 from sentiment.config.deploy import DeployConfig
 from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.deployment import Deployment
+from sentiment.registry.records import reigning
 from stacks.model_deployer import active_deployer
 from steps.common.names import DEPLOYMENT
 from steps.deployment import export_model, fetch_model, roll_out
@@ -58,9 +59,10 @@ class Rollback:
 
 @dataclass(frozen=True)
 class DeployResult:
-    """A finished deploy run."""
+    """A finished deploy run. `can_roll_back`: there is a champion before this one."""
 
     deployment: Deployment
+    can_roll_back: bool
     run_id: str
     seconds: float
 
@@ -78,7 +80,10 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
         with _rolled_back(settled_lifecycle(launch.stack, config.model_name, on_step), rollback):
             run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)
-    return DeployResult(deployment=deployment, run_id=str(run.id), seconds=time.monotonic() - started)
+        earlier = reigning(registry_of(launch.stack, config.model_name).history())[:-1]
+    return DeployResult(
+        deployment=deployment, can_roll_back=bool(earlier), run_id=str(run.id), seconds=time.monotonic() - started
+    )
 
 
 @contextmanager

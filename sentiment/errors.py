@@ -49,6 +49,10 @@ class StackError(SentimentError):
     exit_code = 4
 
 
+class FilesGoneError(StackError):
+    """What an earlier run stored is not there any more."""
+
+
 class DataError(SentimentError):
     """A source cannot be read, or its rows do not meet the validation gate."""
 

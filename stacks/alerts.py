@@ -1,5 +1,8 @@
 """`send_alert`: tell the people who answer for a model what happened to it; the journal keeps that they were told.
 
+Who runs a command in a terminal sees what happened. Alerts are for the runs nobody watches: of `watch`, of schedules,
+in pods.
+
 An alert never fails a run, and never holds it up for more than LONGEST_SECONDS: whatever hangs (ZenML, the webhook,
 the database) is left behind in a thread that ends with the process.
 
@@ -11,6 +14,7 @@ sent: twice is better than never.
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -27,18 +31,18 @@ from zenml.enums import StackComponentType
 from sentiment.config.stack import StackConfig
 from sentiment.errors import SentimentError
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry, Journal
+from sentiment.store.journal import Entry, Journal, journal_of
 from sentiment.text.pii import mask
 from stacks.flavors import import_from_project, known_flavors, validated
 
 AlertKind = Literal["drift", "quality_drop", "gate_refused", "failed_run", "new_champion"]
-Outcome = Literal["delivered", "suppressed", "failed", "no_alerter"]
+Outcome = Literal["delivered", "suppressed", "failed", "no_alerter", "watched"]
 T = TypeVar("T")
 
 SECONDS_TO_FIND: Final = 10.0
 SECONDS_TO_DELIVER: Final = 20.0
 SECONDS_OF_DATABASE: Final = 5.0
-LONGEST_SECONDS: Final = SECONDS_TO_FIND + SECONDS_TO_DELIVER + 2 * SECONDS_OF_DATABASE
+LONGEST_SECONDS: Final = SECONDS_TO_FIND + SECONDS_TO_DELIVER + 3 * SECONDS_OF_DATABASE
 LONGEST_MESSAGE: Final = 2_000
 LOOK_BACK: Final = 500
 TOLD: Final = "_told_by_alert"
@@ -52,13 +56,16 @@ TITLES: Final[dict[AlertKind, str]] = {
     "new_champion": "there is a new champion",
 }
 WHAT_TO_DO: Final[dict[AlertKind, str]] = {
-    "drift": "Read the drift report of the run, then train on newer reviews: python run.py retrain",
-    "quality_drop": "Train on the new labels: python run.py retrain; or go back to the champion before: "
-    "python run.py deploy --rollback",
-    "gate_refused": "The champion stays. Compare the two: python run.py models list; more labels help most",
+    "drift": "Read the drift report of the run, then train on newer reviews: python run.py retrain{of}",
+    "quality_drop": "Train on the new labels: python run.py retrain{of}; or go back to the champion before: "
+    "python run.py deploy{of} --rollback",
+    "gate_refused": "The champion stays. Compare the two: python run.py models --model {model} list; "
+    "more labels help most",
     "failed_run": "Mend the cause (docs/operations/when-it-fails.md) and run the same command again",
-    "new_champion": "Nothing, if that was meant; to go back: python run.py deploy --rollback",
+    "new_champion": "Nothing, if that was meant; to go back: python run.py deploy{of} --rollback",
 }
+# How the journal's sentence about a deployment names the endpoint.
+ENDPOINT: Final = re.compile(r" at (https?://[^\s;,]+)")
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +77,11 @@ class Quiet(NamedTuple):
     most_per_kind: int = 5
 
 
+def watched() -> bool:
+    """Whether a person started this process in a terminal, and reads what it says."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
 def send_alert(
     kind: AlertKind,
     message: str,
@@ -77,12 +89,16 @@ def send_alert(
     model_name: str,
     model_version: str | None = None,
     stack: StackConfig | None = None,
+    though_watched: bool = False,
 ) -> Outcome:
     """Send `message` through the alerter of the active stack (or of `stack`, which need not be in use), if it has one.
 
-    `message` is the facts and figures in a sentence or two; the title, the version and what to do are added here, and
-    personal data is masked. The journal keeps what became of it. Never raises; takes LONGEST_SECONDS at most.
+    `message` is the facts, the figures and the decision in a sentence or two; the title, the version, what to do and
+    the address of the page /monitor are added here, and personal data is masked. The journal keeps what became of it.
+    A run in a terminal sends nothing, except `though_watched`. Never raises; takes LONGEST_SECONDS at most.
     """
+    if watched() and not though_watched:
+        return "watched"
     message = mask(message)[:LONGEST_MESSAGE]
     try:
         alerter = _within(SECONDS_TO_FIND, lambda: _alerter(stack))
@@ -208,7 +224,25 @@ def _record(entry: Entry, model_name: str) -> None:
 
 def _text(kind: AlertKind, message: str, model_name: str, model_version: str | None) -> str:
     model = f"{model_name} version {model_version}" if model_version else model_name
-    return f"{model}: {TITLES[kind]}\n{message}\nWhat to do: {WHAT_TO_DO[kind]}"
+    to_do = WHAT_TO_DO[kind].format(model=model_name, of=f" --set model_name={model_name}")
+    page = _endpoint(model_name)
+    look = f"\nLook: {page}/monitor" if page else ""
+    return f"{model}: {TITLES[kind]}\n{message}\nWhat to do: {to_do}{look}"
+
+
+def _endpoint(model_name: str) -> str | None:
+    """Where the model was last deployed; None when it was not, or the journal cannot tell."""
+
+    def latest() -> Sequence[Entry]:
+        with journal_of(default_database_url(), model_name) as journal:
+            return journal.entries(["deployment"], limit=1)
+
+    try:
+        found = [ENDPOINT.search(each.summary) for each in _within(SECONDS_OF_DATABASE, latest)]
+    except Exception as error:
+        logger.warning("The address of the endpoint is not known: %s.", type(error).__name__)
+        return None
+    return found[0][1] if found and found[0] else None
 
 
 def _wording(message: str) -> str:

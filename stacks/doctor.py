@@ -18,6 +18,7 @@ from sentiment.errors import ConfigError, StackError, nearest
 from sentiment.home import PROJECT, home
 from stacks.catalogue import load_stack, required_variables
 from stacks.flavors import import_from_project, known_flavors, validated
+from stacks.homes import Moved, moved_folders
 from stacks.reach import Finding, reach
 from stacks.secrets import missing_variables, values_of
 from stacks.settings import check_settings, unmatched_patterns
@@ -52,6 +53,7 @@ def diagnose(config: StackConfig, *, step_names: Iterable[str] = (), offline: bo
     components = {kind: _component(config, kind, each) for kind, each in config.enabled().items()}
     findings += [*components.values(), *_settings(config, list(step_names))]
     if not offline:
+        findings += map(_moved, moved_folders(config))
         findings += reach(config, [kind for kind, finding in components.items() if finding.ok])
     return findings
 
@@ -107,6 +109,11 @@ def _disk() -> Finding:
         return Finding("disk", True, detail)
     fix = f"Free at least {FREE_GIGABYTES} GB, or set SENTIMENT_HOME to another disk."
     return Finding("disk", False, f"Only {detail} under {home()}.", fix)
+
+
+def _moved(moved: Moved) -> Finding:
+    detail = f"{moved.after} was moved or copied from {moved.before}: its records still name the files there."
+    return Finding(moved.variable, False, detail, "python run.py stack up")
 
 
 def _existing(folder: Path) -> Path:

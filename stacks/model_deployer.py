@@ -1,9 +1,11 @@
 """What the deploy pipeline asks of a stack's model deployer, wherever it deploys to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from zenml.client import Client
 
@@ -28,8 +30,46 @@ class RolledOut:
     replaced: tuple[str, ...]
 
 
+class Running(NamedTuple):
+    """What answers for a version: a process or pods, in a few words, and since when."""
+
+    what: str
+    since: datetime
+
+
+class Server(Protocol):
+    """A version that was deployed, whether it runs or not: a ZenML service that can tell and be restarted."""
+
+    config: Any
+    """`model_name` and `model_version` are what is served."""
+
+    @property
+    def url(self) -> str:
+        """The address callers use."""
+
+    def running(self) -> Running | None:
+        """What answers now; None when nothing does."""
+
+    def stop(self, timeout: int = 0, force: bool = False) -> None:
+        """End it, once what it accepted is answered."""
+
+    def restart(self) -> None:
+        """The same version again, with the variables it had. Raises StackError when it does not become ready."""
+
+    def get_logs(self, follow: bool = False, tail: int | None = None) -> Generator[str, bool, None]:
+        """The last lines of its log, and with `follow`, where that can be had, those to come."""
+
+
 class RollOutDeployer(ABC):
     """A model deployer that replaces a running version without failing a request."""
+
+    @abstractmethod
+    def servers(self, model_name: str) -> Sequence[Server]:
+        """What was deployed of this model and not replaced, running or not."""
+
+    @abstractmethod
+    def keep_state(self, server: Server) -> None:
+        """Let ZenML know the state of a server that was stopped or restarted."""
 
     @abstractmethod
     def roll_out(

@@ -4,11 +4,13 @@ Every question has a short deadline, is asked once, and changes nothing.
 """
 
 import os
+import shlex
 import sqlite3
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,13 +18,15 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+import psutil
 from sqlalchemy.exc import SQLAlchemyError
 from zenml.config.global_config import GlobalConfiguration
+from zenml.constants import ENV_ZENML_STORE_PREFIX
 from zenml.enums import StoreType
 from zenml.exceptions import AuthorizationException
 
 from sentiment.config.stack import Component, StackConfig
-from sentiment.errors import SentimentError, StackError
+from sentiment.errors import OR, SentimentError, StackError
 from sentiment.registry.tracking import database_path, require_answer, without_credentials
 from stacks.secrets import values_of
 
@@ -41,11 +45,13 @@ SECONDS: Final = 5
 SECONDS_OF_MLFLOW: Final = 20
 FORBIDDEN: Final = 403
 LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+ZENML_SERVER: Final = "ZenML server"
+ZENML_DATABASE: Final = "ZenML's database"
 
 
 def reach(config: StackConfig, kinds: Collection[str]) -> list[Finding]:
     """One finding for each server, database, cluster and daemon that the stack's components of these kinds need."""
-    findings = [_zenml_server()] if config.requires.zenml_server else []
+    findings = [zenml_store(config)]
     for kind, component in config.enabled().items():
         if kind in kinds:
             findings += SPECIAL.get((kind, component.flavor), _addresses)(config, kind, component)
@@ -67,15 +73,15 @@ def zenml_reached() -> Iterator[None]:
 
 def _lost_store(error: Exception) -> Finding | None:
     store = GlobalConfiguration().store_configuration
-    if store.type == StoreType.REST:
-        found = _answer("ZenML server", store.url)
-        if found.ok and isinstance(error, AuthorizationException):
-            return Finding(found.name, False, f"{store.url} refuses the credentials.", f"Run zenml login {store.url}.")
-        fix = f"Start it, or run zenml login {store.url}; zenml logout goes back to this machine's database."
-        return None if found.ok else Finding(found.name, False, found.detail, fix)
+    if store.type == StoreType.REST and isinstance(error, AuthorizationException) and _zenml_server(store.url).ok:
+        return Finding(ZENML_SERVER, False, f"{store.url} refuses the credentials.", f"zenml login {store.url}")
+    if store.type == StoreType.REST or (isinstance(error, SQLAlchemyError) and _raised_in(error, "zenml.zen_stores")):
+        found = _zenml_server(store.url) if store.type == StoreType.REST else _zenml_database(store.url)
+        if not found.ok:
+            return found
     if isinstance(error, SQLAlchemyError) and _raised_in(error, "zenml.zen_stores"):
         detail = f"It cannot be used ({str(error).partition(chr(10))[0]})."
-        return Finding("ZenML's database", False, detail, "Check its folder, which zenml status names, and its disk.")
+        return Finding(ZENML_DATABASE, False, detail, f"Check the disk of {store.url}.")
     return None
 
 
@@ -84,16 +90,38 @@ def _raised_in(error: Exception, package: str) -> bool:
     return any(str(frame.f_globals.get("__name__")).startswith(package) for frame, _ in frames)
 
 
-def _zenml_server() -> Finding:
+def zenml_store(config: StackConfig) -> Finding:
+    """What ZenML's client works on: a server, or a database of this machine."""
     store = GlobalConfiguration().store_configuration
-    if store.type != StoreType.REST:
+    if store.type == StoreType.REST:
+        return _zenml_server(store.url)
+    if config.requires.zenml_server:
+        detail = "ZenML works on a database of this machine, which pods cannot reach."
         return Finding(
-            "ZenML server",
-            False,
-            "ZenML works on a database of this machine, which pods cannot reach.",
-            "Run zenml login https://SERVER, or set ZENML_STORE_URL and ZENML_STORE_API_KEY.",
+            ZENML_SERVER, False, detail, "Run zenml login https://SERVER, or set ZENML_STORE_URL and its key."
         )
-    return _answer("ZenML server", store.url)
+    return _zenml_database(store.url)
+
+
+def _zenml_server(url: str) -> Finding:
+    found = _answer(ZENML_SERVER, url)
+    if found.ok:
+        return found
+    if named := [name for name in os.environ if name.startswith(ENV_ZENML_STORE_PREFIX)]:
+        fix = f"Start it{OR}Go back to what this machine is configured for: unset {' '.join(sorted(named))}"
+        return Finding(ZENML_SERVER, False, f"{found.detail} {ENV_ZENML_STORE_PREFIX}URL names it.", fix)
+    written = Path(GlobalConfiguration().config_directory) / "config.yaml"
+    since = f"{datetime.fromtimestamp(written.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC" if written.exists() else ""
+    detail = f"{found.detail} ZenML is connected to it by {written}, written {since}."
+    local = urlsplit(url).hostname in LOCAL_HOSTS
+    again = "Start it again: zenml login --local" if local else f"Connect again, when it runs: zenml login {url}"
+    fix = f"Go back to this machine's database: zenml logout{OR}{again}"
+    return Finding(ZENML_SERVER, False, detail, fix)
+
+
+def _zenml_database(url: str) -> Finding:
+    database = database_path(url)
+    return _database(ZENML_DATABASE, database) if database else Finding(ZENML_DATABASE, True, "not checked")
 
 
 def _answer(name: str, address: str) -> Finding:
@@ -128,17 +156,35 @@ def _mlflow(config: StackConfig, kind: str, component: Component) -> Iterator[Fi
 
 
 def _database(name: str, database: Path) -> Finding:
+    """Whether a file of SQLite opens, is whole as far as its first pages tell, and can be written."""
     if not database.exists():
         return Finding(name, True, "will be created")
     try:
-        connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)
+        connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=SECONDS)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return Finding(name, False, f"It does not open: {error}.", f"Move {database} away, or restore it.")
+        if "locked" in str(error):
+            detail = f"Another program has locked it for {SECONDS} seconds{_holders(database)}."
+            return Finding(name, False, detail, "Wait for it, or end it, and run the same command again.")
+        place = shlex.quote(str(database))
+        fix = f"Restore it from a copy{OR}Begin an empty one: mv {place} {place}.damaged"
+        return Finding(name, False, f"{database} does not open: {error}.", fix)
     return Finding(name, True, "opens")
+
+
+def _holders(database: Path) -> str:
+    """The processes that have the file open, as far as this user may see."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and any(each.path == str(database) for each in process.open_files()):
+                found.append(f"{process.pid} ({' '.join(process.cmdline())[:80]})")
+    return f": process {', '.join(found)}" if found else ""
 
 
 def _mlflow_server(name: str, uri: str) -> Finding:

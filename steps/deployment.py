@@ -86,7 +86,7 @@ def validation_rows(served: ServedModel) -> Reviews | None:
     """The validation rows of the run that registered the model; None when this ZenML has none."""
     client = Client()
     if served.validation_artifact:
-        with suppress(KeyError):
+        with suppress(KeyError, FileNotFoundError):  # of another ZenML, or deleted since
             rows: Reviews = client.get_artifact_version(served.validation_artifact).load()
             return rows
         return None

@@ -21,7 +21,6 @@ from sentiment.monitoring.window import read_window as newest_window
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import journal_of
 from sentiment.store.window import read_labelled
-from stacks.alerts import send_alert
 from steps.common.caching import keyed_by_code
 from steps.common.names import (
     DRIFT_REPORT,
@@ -116,14 +115,7 @@ def measure_quality(
 
 @step(enable_cache=False)
 def tell(model_name: str, version: str, drift: DriftReport, quality: QualityReport) -> None:
-    """One journal entry a run; one alert for drift and one for a drop, through the stack's alerter if it has one."""
+    """One journal entry a run. Alerts wait for the decision."""
     with journal_of(default_database_url(), model_name) as journal:
         journal.record(monitor_entry(drift, quality, version))
-    outcomes = []
-    if drift.status == "drift":
-        outcomes.append(send_alert("drift", drift.summary, model_name=model_name, model_version=version))
-    if quality.status == "drop":
-        outcomes.append(send_alert("quality_drop", quality.summary, model_name=model_name, model_version=version))
-    said = ", ".join("no alerter in the stack" if each == "no_alerter" else each for each in outcomes)
-    count = "1 alert" if len(outcomes) == 1 else f"{len(outcomes)} alerts"
-    log_metadata({SUMMARY: f"{count}: {said}" if outcomes else "nothing to alert"})
+    log_metadata({SUMMARY: f"kept in the journal: {drift.status.replace('_', ' ')}, quality {quality.status}"})

@@ -1,5 +1,6 @@
 """Decide whether to retrain, and add the labels of users to the splits."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from sentiment.retraining.training import training_config
 from sentiment.store.database import default_database_url
 from sentiment.store.feedback import read_feedback
 from sentiment.text.normalise import TextNormaliser
+from stacks.alerts import AlertKind, send_alert
 from steps.common.caching import keyed_by_code
 from steps.common.names import (
     FEEDBACK,
@@ -29,6 +31,9 @@ from steps.common.names import (
 )
 from steps.common.tracking import registry
 
+# What became of an alert, where its name does not say it.
+UNSENT = {"no_alerter": "no alerter in the stack", "watched": "not sent, you see it here"}
+
 CACHED, code_digest = keyed_by_code(__name__)
 
 
@@ -36,7 +41,10 @@ CACHED, code_digest = keyed_by_code(__name__)
 def decide_retrain(
     drift: DriftReport, quality: QualityReport, config: RetrainConfig
 ) -> Annotated[RetrainDecision, RETRAIN_DECISION]:
-    """Decide from what monitoring found, the labels there are and the journal, which keeps the decision."""
+    """Decide from what monitoring found, the labels there are and the journal, which keeps the decision.
+
+    One alert for drift and one for a drop say so, through the stack's alerter if it has one and nobody watches the run.
+    """
     decision = assess(
         drift,
         quality,
@@ -46,8 +54,21 @@ def decide_retrain(
         model_version=drift.model_version,
         now=datetime.now(UTC),
     )
-    log_metadata({SUMMARY: decision.summary.rstrip(".")})
+    alerts = _alert(drift, quality, decision, config.model_name)
+    log_metadata({SUMMARY: "; ".join([decision.summary.rstrip("."), *alerts])})
     return decision
+
+
+def _alert(drift: DriftReport, quality: QualityReport, decision: RetrainDecision, model_name: str) -> Iterator[str]:
+    """Send what must be told, and say of each alert what became of it."""
+    found: dict[AlertKind, str] = {
+        **({"drift": drift.summary} if drift.status == "drift" else {}),
+        **({"quality_drop": quality.summary} if quality.status == "drop" else {}),
+    }
+    for kind, summary in found.items():
+        message = f"{summary.rstrip('.')}. {decision.summary}"
+        outcome = send_alert(kind, message, model_name=model_name, model_version=drift.model_version)
+        yield f"alert of {kind.replace('_', ' ')}: {UNSENT.get(outcome, outcome)}"
 
 
 @step(enable_cache=False)

@@ -18,13 +18,14 @@ from zenml.enums import ExecutionStatus
 from zenml.models import PipelineRunResponse, StepRunResponse
 
 from sentiment import errors
-from sentiment.errors import OR, SentimentError
+from sentiment.errors import OR, FilesGoneError, SentimentError
 from sentiment.text.pii import mask
 from steps.common.names import SUMMARY
 
 POLL_SECONDS = 1.0
 AGAIN = "Run the same command again: what finished is kept."
 OURS = re.compile(r"^sentiment\.errors\.(\w+): ", re.MULTILINE)
+MISSING = re.compile(r"No such file or directory: '([^']+)'")
 
 logger = logging.getLogger(__name__)
 
@@ -113,11 +114,24 @@ def _line(step: StepRunResponse) -> StepLine:
 def _failure(run_name: str, error: Exception | None) -> SentimentError:
     for step in _steps(run_name):
         if step.status == ExecutionStatus.FAILED:
-            if step.exception_info is None:
-                return _lost(step.name, error)
-            return error_of(step.name, step.exception_info.traceback)
+            told = step.exception_info.traceback if step.exception_info else str(error)
+            if gone := _gone_artifact(step.name, told):
+                return gone
+            return error_of(step.name, told) if step.exception_info else _lost(step.name, error)
     why = mask(str(error)).strip().partition("\n")[0].rstrip(".") if error else "it says nothing of why"
     return SentimentError(f"The run did not complete: {why}.", AGAIN)
+
+
+def _gone_artifact(step: str, told: str) -> SentimentError | None:
+    """A file of the artifact store that a step was to read is not there: somebody deleted what an earlier run kept."""
+    store = Client().active_stack.artifact_store.path
+    found = MISSING.findall(told)
+    if not found or not found[-1].startswith(store):
+        return None
+    return FilesGoneError(
+        f"The step {step} needs {found[-1]}, which an earlier run made and which is gone.",
+        "Make it again: --no-cache",
+    )
 
 
 def _lost(step: str, error: Exception | None) -> SentimentError:

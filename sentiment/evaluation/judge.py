@@ -34,8 +34,9 @@ def judge(
     """Fetch the champion, score it on `test`, and let the gate decide.
 
     `probabilities` are the candidate's for `test`, of shape (rows, labels); `train` is what it learnt from. A champion
-    of another task, or with other labels, cannot be compared, and the gate refuses for want of evidence. Raises
-    SentimentError when the champion cannot be fetched or does not verify: a decision without it would be a guess.
+    of another task, with other labels, or whose files are gone, cannot be compared, and the gate refuses for want of
+    evidence. Raises SentimentError when the champion cannot be fetched or does not verify: a decision without it would
+    be a guess.
     """
     digest = saved_folder(candidate).digest
     champion = registry.champion()
@@ -53,6 +54,17 @@ def judge(
             leaks=leaks,
         )
     champion_evaluation = comparison = None
+    if not registry.has_files(champion.version):
+        return decide(
+            evaluation,
+            baselines,
+            None,
+            None,
+            gate_config,
+            candidate_digest=digest,
+            champion_digest=champion.digest,
+            leaks=leaks,
+        )
     with tempfile.TemporaryDirectory() as folder:
         classifier = load_classifier(registry.fetch(champion.version, Path(folder)))
         if (classifier.task, classifier.labels) == (candidate.task, test.labels):

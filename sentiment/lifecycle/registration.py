@@ -20,7 +20,7 @@ from sentiment.home import PROJECT, current_user
 from sentiment.lifecycle.card import CardContext, Origin, SplitCounts, model_card
 from sentiment.lifecycle.deployment import TRAINING_ARTIFACT, VALIDATION_ARTIFACT
 from sentiment.lifecycle.lifecycle import Lifecycle
-from sentiment.lifecycle.writing import add_report
+from sentiment.lifecycle.writing import add_report, upload
 from sentiment.models.base import TextClassifier
 from sentiment.models.folder import saved_folder
 from sentiment.monitoring.reference import REFERENCE_FILE, Reference
@@ -80,11 +80,18 @@ def register_candidate(
             origin=origin.model_copy(update={"parent": _parent(lifecycle, decision)}),
         )
         card = model_card(context)
+        reports = {
+            REFERENCE_FILE: reference.model_dump_json(),
+            CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
+        }
         if decision.outcome == "unchanged":
             lifecycle.settle()
-            if champion := lifecycle.registry.champion():
-                _complete_reports(lifecycle, champion, reference)
             summary = f"Nothing registered: this model is the champion of {name} already."
+            if champion := lifecycle.registry.champion():
+                if not lifecycle.registry.has_files(champion.version):
+                    upload(lifecycle.registry, folder, digest, card=card, reports=reports, run_id=champion.run_id)
+                    summary = f"This model is the champion of {name}, whose files were gone: they are put back."
+                _complete_reports(lifecycle, champion, reference)
             return Registration(
                 model_name=name, version=None, promoted=False, digest=digest, card=card, summary=summary
             )
@@ -108,10 +115,7 @@ def register_candidate(
                 "git_commit": git_commit() or "unknown",
                 **{tag: artifacts[split] for split, tag in ARTIFACTS.items() if split in artifacts},
             },
-            reports={
-                REFERENCE_FILE: reference.model_dump_json(),
-                CONFIG_FILE: yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True, sort_keys=False),
-            },
+            reports=reports,
             run_id=run_id,
         )
     return Registration(

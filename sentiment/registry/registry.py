@@ -8,6 +8,7 @@ Aliases and tags instead of stages: https://mlflow.org/docs/latest/ml/model-regi
 """
 
 import json
+import shlex
 import shutil
 import tempfile
 from contextlib import suppress
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sentiment.errors import ConfigError, SentimentError, nearest
+from sentiment.errors import OR, ConfigError, FilesGoneError, SentimentError, nearest
 from sentiment.models.folder import verify_manifest
 from sentiment.registry.local import RegisteredModel, VersionRow, local_model
 from sentiment.registry.records import (
@@ -26,9 +27,9 @@ from sentiment.registry.records import (
     Change,
     ModelVersion,
     Status,
+    reigning,
 )
 from sentiment.registry.tracking import connect, database_path, expecting, stack_errors
-from sentiment.stored import ROLL_BACK
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -104,7 +105,7 @@ class Registry:
     def card(self, version: int) -> str:
         """The model card that was registered with `version`, in Markdown."""
         target = self.get(version)
-        return self._text(target.run_id, f"{place_of(target.digest)}/card.md")
+        return self._text(target, f"{place_of(target.digest)}/card.md")
 
     @stack_errors
     def report(self, version: int, name: str) -> str:
@@ -115,12 +116,14 @@ class Registry:
         target = self.get(version)
         place = f"{place_of(target.digest)}/reports"
         names = [Path(each.path).name for each in self.client.list_artifacts(target.run_id, place)]
+        if not names and not self.has_files(version):
+            raise self._gone(target)
         if name not in names:
             raise ConfigError(
                 f"Version {version} of {self.model_name} has no report {name}.",
                 f"{nearest(name, names) if names else 'It has none.'} A version trained now has them all.",
             )
-        return self._text(target.run_id, f"{place}/{name}")
+        return self._text(target, f"{place}/{name}")
 
     @stack_errors
     def page(self, version: int) -> str:
@@ -130,7 +133,7 @@ class Registry:
         """
         target = self.get(version)
         if any(each.path == REPORT_FILE for each in self.client.list_artifacts(target.run_id)):
-            return self._text(target.run_id, REPORT_FILE)
+            return self._text(target, REPORT_FILE)
         return self.report(version, EARLIER_REPORT_FILE)
 
     @stack_errors
@@ -146,22 +149,54 @@ class Registry:
                 return folder
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into, prefix=".fetch-") as temporary:
-            downloaded = Path(
-                self.client.download_artifacts(target.run_id, f"{place_of(target.digest)}/folder", temporary)
-            )
+            downloaded = self._download(target, f"{place_of(target.digest)}/folder", temporary)
             if verify_manifest(downloaded) != target.digest:
                 raise SentimentError(
-                    f"The stored model of version {version} is not the one that was registered.",
-                    ROLL_BACK,
+                    f"The stored model of version {version} is not the one that was registered.", self._way_out(target)
                 )
             shutil.rmtree(folder, ignore_errors=True)
             downloaded.replace(folder)
         return folder
 
-    def _text(self, run_id: str, path: str) -> str:
+    @stack_errors
+    def has_files(self, version: int) -> bool:
+        """Whether the model folder of `version` is where it was put; that its content is right, `fetch` sees."""
+        target = self.get(version)
+        return bool(self.client.list_artifacts(target.run_id, f"{place_of(target.digest)}/folder"))
+
+    def _text(self, target: ModelVersion, path: str) -> str:
         with tempfile.TemporaryDirectory() as temporary:
-            found = self.client.download_artifacts(run_id, path, temporary)
-            return Path(found).read_text(encoding="utf-8")
+            return self._download(target, path, temporary).read_text(encoding="utf-8")
+
+    def _download(self, target: ModelVersion, path: str, into: str) -> Path:
+        """A file or folder of the run that registered a version. Raises FilesGoneError when it is not there."""
+        try:
+            return Path(self.client.download_artifacts(target.run_id, path, into))
+        except Exception:
+            if path in (each.path for each in self.client.list_artifacts(target.run_id, path.rpartition("/")[0])):
+                raise
+            raise self._gone(target) from None
+
+    def _gone(self, target: ModelVersion) -> FilesGoneError:
+        return FilesGoneError(
+            f"The files of {self.model_name} version {target.version} are gone from {target.source}.",
+            self._way_out(target),
+        )
+
+    def _way_out(self, target: ModelVersion) -> str:
+        """What helps when the files of a version are gone or damaged."""
+        reason = shlex.quote(f"the files of version {target.version} are lost")
+        models = f"python run.py models --model {self.model_name}"
+        if target.status != CHAMPION:
+            return f"Restore them from a copy{OR}Choose another version: {models} list"
+        earlier = [each for each in reigning(self.history()) if each != target.version]
+        if earlier and self.has_files(earlier[-1]):
+            return f"Go back to the champion before: {models} rollback --reason {reason}"
+        others = [each.version for each in self.versions() if each != target and self.has_files(each.version)]
+        if others:
+            return f"Choose another version: {models} promote {others[-1]} --force --reason {reason}"
+        again = "Train as before, which puts the same files back: python run.py train --no-cache"
+        return f"Restore them from a copy{OR}{again}"
 
     def _model(self) -> RegisteredModel | None:
         """None when nothing was registered yet."""

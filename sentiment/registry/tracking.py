@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from sentiment.errors import OR, StackError
 from sentiment.home import home
+from sentiment.store.moved import values_of
 from sentiment.text.pii import mask
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "sentiment"
 SQLITE = "sqlite:///"
+ARTIFACTS = "mlflow-artifacts"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,9 +56,33 @@ def connect(tracking_uri: str) -> "MlflowClient":
     if database is None:
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     database.parent.mkdir(parents=True, exist_ok=True)
+    if before := moved_from(tracking_uri):
+        raise StackError(
+            f"{database.parent} was moved or copied from {before}: its records still name the files there.",
+            "python run.py stack up",
+        )
     # The first client makes the tables, and fails where a second one does the same at once.
     with FileLock(database.with_name(f"{database.name}.lock")):
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def moved_from(tracking_uri: str) -> Path | None:
+    """The folder from which the database and the files of its experiments came here; None where they were made here.
+
+    Until the paths in the database are renewed, new files would go to the old place.
+    """
+    database = database_path(tracking_uri)
+    if database is None or not (database.exists() and (database.parent / ARTIFACTS).is_dir()):
+        return None
+    for location in values_of(database, "experiments", "artifact_location"):
+        before, found, _ = location.removeprefix("file://").rpartition(f"/{ARTIFACTS}/")
+        if found and not _same(Path(before), database.parent):
+            return Path(before)
+    return None
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one == other or (one.exists() and one.samefile(other))
 
 
 def is_server(tracking_uri: str) -> bool:
@@ -97,7 +123,7 @@ def ensure_experiment(client: "MlflowClient", name: str = EXPERIMENT) -> str:
     if experiment := client.get_experiment_by_name(name):
         return str(experiment.experiment_id)
     database = database_path(client.tracking_uri)
-    location = str(database.parent / "mlflow-artifacts" / name) if database else None
+    location = str(database.parent / ARTIFACTS / name) if database else None
     with expecting("RESOURCE_ALREADY_EXISTS"):  # another process was faster
         return str(client.create_experiment(name, artifact_location=location))
     return str(client.get_experiment_by_name(name).experiment_id)

@@ -12,7 +12,7 @@ from sentiment.config.retrain import RetrainConfig
 from sentiment.config.train import CONFIG_FILE, TrainConfig
 from sentiment.data.read import learn_labels
 from sentiment.data.sources import shown
-from sentiment.errors import OR, ConfigError, SentimentError, option
+from sentiment.errors import OR, ConfigError, FilesGoneError, SentimentError, option
 from sentiment.registry import Registry
 from sentiment.registry.registry import DEFAULT_NAME
 
@@ -127,7 +127,7 @@ def config_of(registry: Registry, version: int) -> TrainConfig | None:
     """The config that a version was trained with; None when it is not stored, or not readable today."""
     try:
         return validate(yaml.safe_load(registry.report(version, CONFIG_FILE)), TrainConfig, CONFIG_FILE, stored=True)
-    except ConfigError:
+    except (ConfigError, FilesGoneError):
         return None
 
 

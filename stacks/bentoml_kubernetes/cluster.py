@@ -124,6 +124,14 @@ class Cluster:
                 name, self.namespace, {"spec": {"replicas": replicas}}, _request_timeout=REQUEST_SECONDS
             )
 
+    def restart(self, name: str) -> None:
+        """Have every pod replaced, as `kubectl rollout restart` does."""
+        template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": f"{time.time():.0f}"}}}
+        with _errors():
+            self._apps.patch_namespaced_deployment(
+                name, self.namespace, {"spec": {"template": template}}, _request_timeout=REQUEST_SECONDS
+            )
+
     def delete_deployment(self, name: str, *, wait_seconds: float = 0) -> None:
         """Delete it if it is there, and wait for its end that long."""
         self._deleted(self._apps.delete_namespaced_deployment, name)

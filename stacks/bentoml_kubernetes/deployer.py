@@ -30,7 +30,7 @@ from stacks.bentoml_kubernetes.flavor import BentoMLKubernetesFlavor
 from stacks.bentoml_kubernetes.image import push_image
 from stacks.bentoml_kubernetes.registry import Credentials, ImageName, ecr_credentials
 from stacks.bentoml_kubernetes.service import KubernetesService, KubernetesServiceConfig
-from stacks.model_deployer import Check, RolledOut, RollOutDeployer, no_check
+from stacks.model_deployer import Check, RolledOut, RollOutDeployer, Server, no_check
 
 UNTIL = "sentiment-ops/until"
 DELETE_SECONDS = 60
@@ -152,6 +152,15 @@ class BentoMLKubernetesDeployer(BaseModelDeployer, RollOutDeployer):
             "DEPLOYMENT": ours.config.deployment,
         }
 
+    def servers(self, model_name: str) -> list[KubernetesService]:
+        """The version behind the Service, if it is of this model."""
+        found = _services(self.config.namespace, self.config.name)
+        return [each for each in found if each.config.model_name == model_name]
+
+    def keep_state(self, server: Server) -> None:
+        """Write the state of the version to its record."""
+        _record(cast(KubernetesService, server))
+
     @property
     def cluster(self) -> Cluster:
         """The namespace to deploy to."""
@@ -169,7 +178,7 @@ class BentoMLKubernetesDeployer(BaseModelDeployer, RollOutDeployer):
         service.admin_state = ServiceState.ACTIVE
         service.update_status()
         _record(service)
-        before = [each for each in _services(config) if each.uuid != service.uuid]
+        before = [each for each in _services(config.namespace, config.deployment) if each.uuid != service.uuid]
         for each in before:
             Client().delete_service(each.uuid)
         return [each.config.model_version for each in before]
@@ -261,11 +270,11 @@ def _credentials(settings: BentoMLKubernetesConfig) -> Credentials:
     return given or ecr_credentials(ImageName.parse(settings.repository).registry)
 
 
-def _services(config: KubernetesServiceConfig) -> list[KubernetesService]:
+def _services(namespace: str, deployment: str) -> list[KubernetesService]:
     kind = KubernetesService.SERVICE_TYPE
     recorded = depaginate(Client().list_services, type=kind.type, flavor=kind.flavor, hydrate=True)
     services = [KubernetesService.from_model(each) for each in recorded if each.service_source]
-    place = (config.namespace, config.deployment)
+    place = (namespace, deployment)
     return [
         each
         for each in services

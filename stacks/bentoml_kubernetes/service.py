@@ -12,6 +12,7 @@ from zenml.services.service_status import ServiceStatus
 from sentiment.errors import StackError
 from stacks.bentoml_kubernetes.cluster import Cluster, is_rolled_out
 from stacks.bentoml_kubernetes.manifests import LABEL, candidate_name
+from stacks.model_deployer import Running
 
 
 class KubernetesServiceConfig(ServiceConfig):
@@ -46,6 +47,29 @@ class KubernetesService(BaseDeploymentService):
     def cluster(self) -> Cluster:
         """The namespace it is in."""
         return Cluster(self.config.namespace, self.config.kubernetes_context)
+
+    @property
+    def url(self) -> str:
+        """The address callers use."""
+        return self.config.url
+
+    def running(self) -> Running | None:
+        """The pods behind the Service."""
+        found = self.cluster.deployment(self.config.deployment)
+        if found is None or found.metadata.labels.get(LABEL) != str(self.uuid) or not found.status.available_replicas:
+            return None
+        pods = self.cluster.pods(self.config.deployment, str(self.uuid))
+        since = min(pod.metadata.creation_timestamp for pod in pods)
+        return Running(f"{found.status.available_replicas} of {found.spec.replicas} pods", since)
+
+    def restart(self) -> None:
+        """Pods that were taken away come back; those that run are replaced one after the other."""
+        if self.running() is None:
+            self.start()
+            return
+        for name in self.deployments():
+            self.cluster.restart(name)
+            self.cluster.wait_rolled_out(name, str(self.uuid), self.config.start_seconds)
 
     @property
     def prediction_url(self) -> str:

@@ -24,7 +24,7 @@ from zenml.utils.pagination_utils import depaginate
 from stacks.bentoml_local.flavor import BentoMLLocalConfig, BentoMLLocalFlavor
 from stacks.bentoml_local.process import bind
 from stacks.bentoml_local.service import SwitchableService, SwitchableServiceConfig
-from stacks.model_deployer import Check, RolledOut, RollOutDeployer, no_check
+from stacks.model_deployer import Check, RolledOut, RollOutDeployer, Server, no_check
 
 
 class BentoMLLocalDeployer(BentoMLModelDeployer, RollOutDeployer):
@@ -98,6 +98,14 @@ class BentoMLLocalDeployer(BentoMLModelDeployer, RollOutDeployer):
         service.stop(timeout=timeout, force=force)
         self._discard(cast(SwitchableService, service))
 
+    def servers(self, model_name: str) -> list[SwitchableService]:
+        """The processes that were deployed of this model, one a port."""
+        return [each for each in _services() if each.config.model_name == model_name]
+
+    def keep_state(self, server: Server) -> None:
+        """Write the server's state to its record."""
+        _record(cast(SwitchableService, server))
+
     def _deploy(self, config: SwitchableServiceConfig, check: Check) -> tuple[SwitchableService, list[str]]:
         client = Client()
         zenml_version = get_model_version_id_if_exists(config.model_name, f"v{config.model_version}")
@@ -139,16 +147,16 @@ class BentoMLLocalDeployer(BentoMLModelDeployer, RollOutDeployer):
         return Path(self.local_path) / "bentos"
 
 
-def _services_at(host: str, port: int) -> list[SwitchableService]:
+def _services() -> list[SwitchableService]:
     # Not find_model_server: it deletes the record of a service that is being deployed.
     kind = SwitchableService.SERVICE_TYPE
     recorded = depaginate(Client().list_services, type=kind.type, flavor=kind.flavor, hydrate=True)
     services = [SwitchableService.from_model(each) for each in recorded if each.service_source]
-    return [
-        each
-        for each in services
-        if isinstance(each, SwitchableService) and (each.config.host, each.config.port) == (host, port)
-    ]
+    return [each for each in services if isinstance(each, SwitchableService)]
+
+
+def _services_at(host: str, port: int) -> list[SwitchableService]:
+    return [each for each in _services() if (each.config.host, each.config.port) == (host, port)]
 
 
 def _public_socket(config: SwitchableServiceConfig, before: Sequence[SwitchableService]) -> socket.socket:

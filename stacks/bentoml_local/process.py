@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ SERVER = Path(__file__).with_name("server.py")
 PID = "server.pid"
 LOG = "server.log"
 CONTROL = "control"
+OURS = "SENTIMENT_"  # how the variables of this project begin
 TAIL_LINES = 15
 POLL_SECONDS = 0.1
 ANSWER_SECONDS = 10
@@ -99,6 +101,20 @@ class ServerProcess:
         except (FileNotFoundError, ValueError, psutil.Error):
             return None
         return pid if ours else None
+
+    @property
+    def since(self) -> datetime | None:
+        """When the server was started; None when it does not run."""
+        with contextlib.suppress(psutil.Error):
+            return datetime.fromtimestamp(psutil.Process(self.pid).create_time(), UTC) if self.pid else None
+        return None
+
+    def variables(self) -> dict[str, str]:
+        """The variables of this project that the running server was started with; none when it does not run."""
+        with contextlib.suppress(psutil.Error):
+            environment = psutil.Process(self.pid).environ() if self.pid else {}
+            return {name: value for name, value in environment.items() if name.startswith(OURS)}
+        return {}
 
     def wait_ready(self, url: str, seconds: float) -> None:
         """Wait until `url`/readyz answers 200. Raises StackError with the log's tail when it ends or `seconds` pass."""

@@ -2,8 +2,10 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -25,7 +27,7 @@ from zenml.services import (
 
 from sentiment.errors import StackError
 from stacks.bentoml_local.process import LOG, PID, ServerProcess, bind
-from stacks.model_deployer import Check, no_check
+from stacks.model_deployer import Check, Running, no_check
 
 STOP_SECONDS = 15
 
@@ -86,19 +88,39 @@ class SwitchableService(BentoMLLocalDeploymentService):
         return ServerProcess(Path(str(self.status.runtime_path)))
 
     @property
+    def url(self) -> str:
+        """The public address."""
+        return f"http://{self.config.host}:{self.config.port}"
+
+    def running(self) -> Running | None:
+        """The server's process."""
+        pid, since = self.process.pid, self.process.since
+        return Running(f"process {pid}", since) if pid and since else None
+
+    @property
     def is_published(self) -> bool:
         """Whether the server was given its public port."""
         return self.admin_state == ServiceState.ACTIVE
 
-    def start_on(self, public: socket.socket, check: Check = no_check, seconds: float | None = None) -> None:
-        """Start the server, `check` it on a private port, and let it accept on `public`.
+    def start_on(
+        self,
+        public: socket.socket,
+        check: Check = no_check,
+        seconds: float | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Start the server, with `variables` beside the configured ones, `check` it on a private port, and let it
+        accept on `public`.
 
         Raises StackError, with the end of the log, when it is not ready within `seconds` (else the configured ones),
         and what `check` raises; no process is left then.
         """
-        process = self.process
+        process, bento = self.process, Path(self.config.bento_uri)
+        if not bento.is_dir():
+            again = f"--set model_name={self.config.model_name} --set port={self.config.port}"
+            raise StackError(f"The Bento that {self.url} served is gone: {bento}.", f"python run.py deploy {again}")
         try:
-            url = process.launch(Path(self.config.bento_uri), self.config.environment, self.config.drain_seconds)
+            url = process.launch(bento, {**self.config.environment, **variables}, self.config.drain_seconds)
             process.wait_ready(url, seconds or self.config.start_seconds)
             check(url)
             process.adopt(public)
@@ -116,6 +138,19 @@ class SwitchableService(BentoMLLocalDeploymentService):
         if self.process.pid is None:
             with bind(self.config.host, self.config.port) as public:
                 self.start_on(public, seconds=timeout or None)
+
+    def restart(self) -> None:
+        """Stop the server and start it again with the variables it had; callers wait meanwhile, and none is refused.
+
+        Raises StackError when the Bento is gone, the port is taken, or the server does not become ready.
+        """
+        process = self.process
+        # Those of whoever deployed it, such as the API key: this shell may have none.
+        variables = process.variables()
+        with process.lend() or bind(self.config.host, self.config.port) as public:
+            if process.pid:
+                self.retire()
+            self.start_on(public, variables=variables)
 
     def retire(self) -> None:
         """Stop the server after another took its port: every request it accepted is answered."""

@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from cli.main import commands
 from sentiment.config.stack import StackConfig
 from sentiment.errors import StackError
 from sentiment.home import PROJECT
 from sentiment.store.database import default_database_url
-from sentiment.store.journal import Entry, Journal
+from sentiment.store.journal import Entry, Journal, journal_of
 from stacks import alerts
 from stacks.alerts import failures_alerted, send_alert
 from stacks.webhook_alerter import WebhookAlerter, WebhookAlerterConfig
@@ -63,7 +66,8 @@ def test_an_alert_says_what_happened_and_what_to_do_and_is_kept(receiver: Receiv
     assert message.splitlines() == [
         "reviews version 3: the traffic has drifted",
         DRIFT,
-        "What to do: " + alerts.WHAT_TO_DO["drift"],
+        "What to do: Read the drift report of the run, then train on newer reviews: "
+        "python run.py retrain --set model_name=reviews",
     ]
     (entry,) = journal()
     assert entry.model_version == "3"
@@ -102,6 +106,39 @@ def test_one_kind_cannot_flood_however_it_is_worded(receiver: Receiver) -> None:
     assert [send(message=word, most_per_kind=3) for word in words] == ["delivered"] * 3 + ["suppressed"]
     assert send("failed_run", "one", most_per_kind=3) == "delivered"
     assert len(receiver.messages) == 4
+
+
+@pytest.mark.parametrize("kind", alerts.TITLES)
+def test_every_command_that_an_alert_names_is_one_for_this_model(kind: alerts.AlertKind, receiver: Receiver) -> None:
+    send(kind)
+    for command in re.findall(r"python run\.py ([^;\n]+)", receiver.messages[0]):
+        assert "reviews" in command
+        words = [*command.split(), "--help"]
+        assert CliRunner().invoke(commands, words).exit_code == 0, command
+
+
+def test_an_alert_links_to_the_page_of_the_endpoint_that_was_deployed_last(receiver: Receiver) -> None:
+    with journal_of(default_database_url(), "reviews") as journal:
+        for minute, port in ((1, 3000), (2, 3001)):
+            summary = f"reviews version 3 (linear) at http://127.0.0.1:{port}, after version 2"
+            journal.record(Entry("deployment", summary, "3", time=datetime(2026, 11, 29, 9, minute, tzinfo=UTC)))
+    send()
+    assert receiver.messages[0].splitlines()[-1] == "Look: http://127.0.0.1:3001/monitor"
+
+
+def test_a_run_in_a_terminal_sends_none_and_one_without_does(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(alerts, "sys", SimpleNamespace(stdin=terminal, stdout=terminal))
+    assert send() == "watched"
+    assert (receiver.messages, journal()) == ([], [])
+    told = send_alert("failed_run", "It was killed.", model_name="reviews", stack=stack(), though_watched=True)
+    assert told == "delivered"
+    for unattended in (None, SimpleNamespace(isatty=lambda: False)):
+        monkeypatch.setattr(alerts, "sys", SimpleNamespace(stdin=unattended, stdout=terminal))
+        assert not alerts.watched()
+    assert send() == "delivered"
 
 
 def test_a_failed_delivery_is_kept_and_tried_again_by_the_next_run(receiver: Receiver) -> None:

@@ -250,7 +250,7 @@ def test_a_registry_counts_as_there_when_it_answers_where_the_deployer_reaches_i
 
     def finding(**reached: str) -> Finding:
         deployer = {"flavor": "bentoml_kubernetes", "configuration": reached}
-        (found,) = reach(stack({"container_registry": registry, "model_deployer": deployer}), ["container_registry"])
+        (_, found) = reach(stack({"container_registry": registry, "model_deployer": deployer}), ["container_registry"])
         return found
 
     assert finding(registry_endpoint=webhook.url.partition("/services")[0]).ok

@@ -35,6 +35,7 @@ import asyncio, os, time
 import bentoml
 from fastapi import FastAPI, Request
 
+NAMES = ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "PYTHONPATH", "SENTIMENT_API_KEY")
 app = FastAPI()
 if os.environ.get("STAND_IN") == "crash":
     raise RuntimeError("the weights are missing, ask kim@example.com")
@@ -48,7 +49,7 @@ async def predict(body: dict) -> dict:
 
 @app.get("/environment")
 async def environment() -> dict:
-    return {name: os.environ.get(name) for name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "PYTHONPATH")}
+    return {name: os.environ.get(name) for name in NAMES}
 
 @bentoml.service(name="stand_in")
 @bentoml.asgi_app(app)
@@ -184,6 +185,35 @@ def test_a_version_that_fails_its_check_is_never_public(deployer: BentoMLLocalDe
     assert (load.failures, load.versions) == ([], {"1"})
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{urls[0]}/readyz")
+
+
+def test_a_restart_refuses_no_caller_and_keeps_the_variables_of_whoever_deployed(
+    deployer: BentoMLLocalDeployer, bento: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIMENT_API_KEY", "a-key")
+    first = roll_out(deployer, bento, port, "1")
+    monkeypatch.delenv("SENTIMENT_API_KEY")
+    (server,) = deployer.servers("sentiment")
+    assert deployer.servers("another") == []
+    before = server.running()
+    with Load(first.url, pause=0.005) as load:
+        server.restart()
+    after = server.running()
+    assert (load.failures, load.versions) == ([], {"1"})
+    assert before is not None
+    assert after is not None
+    assert before.what != after.what
+    assert httpx.get(f"{first.url}/environment").json()["SENTIMENT_API_KEY"] == "a-key"
+
+    server.stop()
+    assert server.running() is None
+    server.stop()
+    server.restart()
+    assert version_at(port) == "1"
+    (Path(server.config.bento_uri)).rename(Path(server.config.bento_uri).with_name("gone"))
+    server.stop()
+    with pytest.raises(StackError, match=rf"is gone: (.|\n)*deploy --set model_name=sentiment --set port={port}$"):
+        server.restart()
 
 
 def test_requests_in_flight_and_idle_connections_survive_the_switch(
