@@ -9,6 +9,7 @@ from sentiment.config.monitor import MonitorConfig
 from sentiment.data.reviews import Reviews, Splits
 from sentiment.errors import ConfigError, SentimentError
 from sentiment.evaluation.evaluation import Evaluation
+from sentiment.messages import Message, language, say
 from sentiment.models.base import TextClassifier
 from sentiment.monitoring.drift import DriftReport, detect_drift
 from sentiment.monitoring.evidently_report import EvidentlyReport
@@ -21,7 +22,7 @@ from sentiment.monitoring.window import read_window as newest_window
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import journal_of
 from sentiment.store.window import read_labelled
-from stacks.alerts import send_alert
+from stacks.alerts import AlertKind, send_alert
 from steps.common.caching import keyed_by_code
 from steps.common.names import (
     DRIFT_REPORT,
@@ -119,11 +120,15 @@ def tell(model_name: str, version: str, drift: DriftReport, quality: QualityRepo
     """One journal entry a run; one alert for drift and one for a drop, through the stack's alerter if it has one."""
     with journal_of(default_database_url(), model_name) as journal:
         journal.record(monitor_entry(drift, quality, version))
-    outcomes = []
+    alarms: list[tuple[AlertKind, Message]] = []
     if drift.status == "drift":
-        outcomes.append(send_alert("drift", drift.summary, model_name=model_name, model_version=version))
+        alarms.append(("drift", drift.message))
     if quality.status == "drop":
-        outcomes.append(send_alert("quality_drop", quality.summary, model_name=model_name, model_version=version))
+        alarms.append(("quality_drop", quality.message))
+    outcomes = [
+        send_alert(kind, say(message, language()), model_name=model_name, model_version=version)
+        for kind, message in alarms
+    ]
     said = ", ".join("no alerter in the stack" if each == "no_alerter" else each for each in outcomes)
     count = "1 alert" if len(outcomes) == 1 else f"{len(outcomes)} alerts"
     log_metadata({SUMMARY: f"{count}: {said}" if outcomes else "nothing to alert"})

@@ -27,7 +27,7 @@ def moved(name: str, title: str, effect: float, before: pl.Series, now: pl.Serie
         return _moved_value(what, VALUES[name], before, now)
     before, now = before.drop_nulls().cast(pl.Float64), now.drop_nulls().cast(pl.Float64)
     if name in DOUBLINGS:
-        before, now = 2**before, 2**now  # type: ignore[assignment]
+        before, now = 2**before, 2**now
     share = name in SHARES or name == "confidence"
     ends = {
         "before_low": before.quantile(LOW),

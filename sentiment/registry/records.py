@@ -19,6 +19,7 @@ REPORT_FILE = "report.html"
 EARLIER_REPORT_FILE = "evaluation.html"
 # MLflow's limits are higher; this keeps the registry's page readable.
 MAX_TEXT = 1000
+FORCED = "Promoted BY FORCE, against the gate"
 
 
 class Change(Stored):
@@ -47,6 +48,8 @@ class Change(Stored):
     @property
     def summary(self) -> str:
         """The change in a sentence, for the journal and the people who are alerted."""
+        if self.forced:
+            return f"{FORCED}, by {self.actor}: {self.reason}"
         if self.evidence:
             return self.evidence
         if self.event == "rolled_back":
@@ -117,6 +120,12 @@ def standings(history: Sequence[Change]) -> dict[int, Standing]:
             found[version] = Standing("archived", why)
         found[change.version] = Standing("champion", change.reason)
     return found
+
+
+def forced_promotion(history: Sequence[Change], version: int) -> Change | None:
+    """The promotion that made `version` champion last, if it overruled the gate."""
+    promotions = [each for each in history if each.version == version and each.event == "promoted"]
+    return promotions[-1] if promotions and promotions[-1].forced else None
 
 
 def reigning(history: Sequence[Change]) -> list[int]:
