@@ -257,7 +257,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "재학습합니다. {why}. 학습에 쓸 새 라벨은 {labels:n}건입니다.",
     ),
     "retrain.no": ("No retraining: {why}.", "재학습하지 않습니다. {why}."),
-    "retrain.blocked": ("No retraining, though {why}: {obstacle}.", "재학습하지 않습니다. {why}, {obstacle}."),
+    "retrain.blocked": ("No retraining, though {why}: {obstacle}.", "재학습하지 않습니다. {why}. {obstacle}."),
     "retrain.asked": ("Retrain: {actor} asked for it.", "재학습합니다. {actor} 님이 요청했습니다."),
     "retrain.asked_though_paused": (
         "Retrain: {actor} asked for it, although it is paused.",

@@ -22,6 +22,7 @@ from sentiment.retraining.feedback import REASONS, FeedbackReport
 from sentiment.stats.bootstrap import Metric
 
 MOST_DISTRIBUTIONS = 8
+SHOWN_TESTS = 5  # the others are folded, unless they drifted
 
 
 @compose.register
@@ -116,9 +117,15 @@ def _told(message: Message | str) -> html.Html:
 def _moved_table(tests: Sequence[DriftTest]) -> str:
     if not tests:
         return html.paragraph(html.both("Nothing was compared.", "비교한 것이 없습니다."))
-    rows = sorted(tests, key=lambda test: -test.excess)
-    shown = [(html.badge("drift", False) if test.drifted else "", _told(test.reading)) for test in rows]
-    return html.table(["", "reference → window"], shown)
+    rows = [
+        (html.badge("drift", False) if test.drifted else "", _told(test.reading))
+        for test in sorted(tests, key=lambda test: -test.excess)
+    ]
+    first = max(SHOWN_TESTS, sum(test.drifted for test in tests))
+    headers = ["", "reference → window"]
+    shown = html.table(headers, rows[:first], stacked=True)
+    others = html.folded("The others", html.table(headers, rows[first:], stacked=True)) if rows[first:] else ""
+    return html.joined(shown, others)
 
 
 def _words(words: Sequence[NewWord]) -> Iterator[str]:
@@ -156,7 +163,7 @@ def _evidently(report: EvidentlyReport, figures: Figures) -> str:
 def _quality_figures(report: QualityReport) -> dict[str, html.Html]:
     """Accuracy by day beside the estimate, when there is a day to draw."""
     days = [day for day in report.days if report.model_version in {None, day.model_version}]
-    if not days:
+    if not any(day.counted for day in days) and len(days) < 2:
         return {}
     from sentiment.pages import plots
 
@@ -168,16 +175,19 @@ def _quality(report: QualityReport, figures: Figures) -> str:
     """The verdict, how far the labels can be trusted, the days."""
     ok = {"ok": True, "drop": False, "not_enough_data": None}[report.status]
     return html.page(
-        f"Quality of version {report.model_version}" if report.model_version else "Quality",
-        html.badge(report.status.replace("_", " "), ok),
-        html.paragraph(_told(report.message)),
-        html.table(
-            ["", "now", "95% interval", "in the test"],
-            [
-                _compared("accuracy", report.accuracy, report.reference_accuracy),
-                _compared("macro-F1", report.macro_f1, report.reference_macro_f1),
-                ("accuracy expected from the confidence", report.estimate, None, report.reference_accuracy),
-            ],
+        "Quality",
+        html.box(
+            html.badge(report.status.replace("_", " "), ok),
+            html.paragraph(_told(report.message)),
+            html.table(
+                ["", "now", "95% interval", "in the test"],
+                [
+                    _compared("accuracy", report.accuracy, report.reference_accuracy),
+                    _compared("macro-F1", report.macro_f1, report.reference_macro_f1),
+                    ("accuracy expected from the confidence", report.estimate, None, report.reference_accuracy),
+                ],
+            ),
+            html.facts([("model version", report.model_version or "–")]),
         ),
         *(html.figure(png, "accuracy by day") for png in figures.values()),
         html.section("How far the labels can be trusted", *_trust(report)),
@@ -300,11 +310,15 @@ def _decision(decision: RetrainDecision, figures: Figures) -> str:
     """The verdict, then the figures behind it."""
     return html.page(
         "Retraining",
-        html.badge("retrain" if decision.retrain else "no retraining", True if decision.retrain else None),
-        html.paragraph(_told(decision.said)),
-        html.table(
-            ["reason", "time (UTC)"],
-            [(_told(named("reason", decision.reason)), f"{decision.time:%Y-%m-%d %H:%M}")],
+        html.box(
+            html.badge("retrain" if decision.retrain else "no retraining", True if decision.retrain else None),
+            html.paragraph(_told(decision.said)),
+            html.facts(
+                [
+                    ("reason", _told(named("reason", decision.reason))),
+                    ("time (UTC)", f"{decision.time:%Y-%m-%d %H:%M}"),
+                ]
+            ),
         ),
         html.section(
             "Evidence",
