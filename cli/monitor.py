@@ -10,14 +10,18 @@ from rich.table import Table
 from cli.console import Options, dashboard, out, pipeline_options, print_header, print_step, run_log, run_py, tool
 from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
+from sentiment.messages import Message, language, named, percent, say
 
 if TYPE_CHECKING:
     from pipelines.monitor import MonitorResult
     from sentiment.config.retrain import RetrainConfig
+    from sentiment.messages import Value
+    from sentiment.monitoring.drift import DriftReport
+    from sentiment.monitoring.quality import QualityReport
     from sentiment.retraining.decision import RetrainDecision
 
 TOP_EFFECTS = 8
-WORDS = {"None": "none", "False": "no", "True": "yes"}
+TOP_WORDS = 3
 NOTE = "It alerts and decides; to retrain by itself: run.py watch, or deploy/kubernetes with --act"
 COLOURS = {"drift": "red", "drop": "red", "no_drift": "green", "ok": "green", "not_enough_data": "yellow"}
 
@@ -32,6 +36,7 @@ def command(options: Options, act: bool, schedule: str | None) -> None:
 
     if schedule and act:
         raise click.UsageError("A schedule of monitor cannot act: leave out --act, or use run.py watch.")
+    language()  # one that nobody speaks is said before anything runs
     config = load_config(options.config, MonitorConfig, options.overrides)
     if schedule:
         make_schedule("monitor", config, options.stack, schedule, NOTE)
@@ -49,15 +54,16 @@ def command(options: Options, act: bool, schedule: str | None) -> None:
 
 def _print(result: "MonitorResult", run: str) -> None:
     drift, quality, decision = result.drift, result.quality, result.decision
-    out.print(f"\n[bold {COLOURS[drift.status]}]Drift: {escape(drift.summary)}[/]")
-    _print_effects(result)
-    out.print(f"\n[bold {COLOURS[quality.status]}]Quality: {escape(quality.summary)}[/]")
-    _print_quality(result)
-    out.print(f"\n[bold]Decision: {escape(decision.summary)}[/]")
+    _print_verdict("drift", drift)
+    _print_drift(drift)
+    _print_verdict("quality", quality)
+    _print_quality(quality)
+    said = f"{_say('head.decision')}: {say(decision.said, language())}"
+    out.print(f"\n[bold]{escape(said)}[/]")
     if decision.trigger:
-        figures = {name: value for name, value in decision.evidence.items() if name not in {"drift", "quality"}}
-        said = "; ".join(f"{name} {WORDS.get(str(value), value)}" for name, value in figures.items())
-        out.print(f"  [dim]{escape(said)}[/]")
+        figures = [(name, value) for name, value in decision.evidence.items() if name not in {"drift", "quality"}]
+        listed = "; ".join(f"{say(named('figure', name), language())} {_figure(value)}" for name, value in figures)
+        out.print(f"  [dim]{escape(listed)}[/]")
     out.print("\n[bold]Next[/]")
     for command, what in _next_commands(result, run).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
@@ -72,36 +78,54 @@ def _print(result: "MonitorResult", run: str) -> None:
     out.print(f"\n[dim]{result.seconds:.0f} s[/]")
 
 
-def _print_effects(result: "MonitorResult") -> None:
-    tests = sorted(result.drift.tests, key=lambda test: -test.excess)
-    if not tests:
-        return
-    table = Table("", "effect", "drift from", "", box=None)
-    for test in tests[:TOP_EFFECTS]:
+def _print_verdict(name: str, report: "DriftReport | QualityReport") -> None:
+    said = f"{_say(f'head.{name}')}: {say(report.message, language())}"
+    out.print(f"\n[bold {COLOURS[report.status]}]{escape(said)}[/]")
+
+
+def _say(code: str) -> str:
+    return say(Message(code=code), language())
+
+
+def _figure(value: "Value") -> str:
+    if value is None or isinstance(value, bool):
+        return _say({None: "none", True: "yes", False: "no"}[value])
+    return say(value, language()) if isinstance(value, Message) else str(value)
+
+
+def _print_drift(drift: "DriftReport") -> None:
+    """What moved most, from before to after; new words with a text that has each."""
+    for test in sorted(drift.tests, key=lambda test: -test.excess)[:TOP_EFFECTS]:
         mark = "[red]✗[/]" if test.drifted else "[green]✓[/]"
-        table.add_row(
-            f"{mark} {escape(test.title)}", f"{test.effect:.3f}", f"{test.threshold:.3f}", escape(test.detail)
-        )
-    out.print(table)
+        out.print(f"  {mark} {escape(say(test.reading, language()))}")
+    for word in drift.words[:TOP_WORDS]:
+        out.print(f"    [dim]{escape(f'{word.text} {percent(word.window)}: {word.example}')}[/]")
+    for source in drift.sources:
+        values = {"source": named("origin", source.origin), "verdict": source.message}
+        out.print(f"  {escape(say(Message(code='drift.of_source', values=values), language()))}")
 
 
-def _print_quality(result: "MonitorResult") -> None:
-    quality = result.quality
+def _print_quality(quality: "QualityReport") -> None:
     if not quality.rows:
         return
-    table = Table("", "now", "in the test", box=None)
+    table = Table("", _say("head.now"), _say("head.in_the_test"), box=None)
     for name, metric, before in (
-        ("accuracy [95%]", quality.accuracy, quality.reference_accuracy),
-        ("macro-F1 [95%]", quality.macro_f1, quality.reference_macro_f1),
-        ("accuracy expected from the confidence", quality.estimate, quality.reference_accuracy),
+        ("head.accuracy", quality.accuracy, quality.reference_accuracy),
+        ("head.macro_f1", quality.macro_f1, quality.reference_macro_f1),
+        ("head.estimate", quality.estimate, quality.reference_accuracy),
     ):
         now = "–" if metric is None else f"{metric:.3f}" if isinstance(metric, float) else str(metric)
-        table.add_row(name, escape(now), f"{before:.3f}")
+        table.add_row(_say(name), escape(now), f"{before:.3f}")
     out.print(table)
-    out.print(
-        f"  {quality.labels:,} of {quality.rows:,} rows have a label ({quality.coverage:.0%}): "
-        f"{quality.confirmed:,} confirm, {quality.corrected:,} correct; {quality.counted:,} count"
-    )
+    figures = {
+        "labels": quality.labels,
+        "rows": quality.rows,
+        "coverage": quality.coverage,
+        "confirmed": quality.confirmed,
+        "corrected": quality.corrected,
+        "counted": quality.counted,
+    }
+    out.print(f"  {escape(say(Message(code='quality.labels', values=figures), language()))}")
 
 
 def _next_commands(result: "MonitorResult", run: str) -> dict[str, str]:

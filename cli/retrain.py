@@ -26,10 +26,11 @@ from cli.console import (
 from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
 from sentiment.home import current_user
+from sentiment.messages import language, say
 
 if TYPE_CHECKING:
     from pipelines.retrain import RetrainResult
-    from sentiment.store.journal import Journal
+    from sentiment.store.journal import Entry, Journal
 
 
 @click.group("retrain", invoke_without_command=True)
@@ -98,7 +99,7 @@ def print_result(result: "RetrainResult", stack: str) -> None:
     """Why, what was learnt from, the gate's verdict, and what became of a new champion."""
     from cli.train import print_decision
 
-    out.print(f"\n{escape(result.decision.summary)}\n{escape(result.feedback.summary)}")
+    out.print(f"\n{escape(say(result.decision.said, language()))}\n{escape(result.feedback.summary)}")
     print_decision(result.trained)
     if result.rollout.deployment:
         out.print(f"[bold green]Serving {escape(result.rollout.deployment.summary)}[/]")
@@ -125,7 +126,7 @@ def retrain_status(model_name: str) -> None:
         out.print(f"[yellow]Retraining of {escape(model_name)} is {escape(pause.summary)}[/] ({_time(pause.time)})")
     else:
         out.print(f"Retraining of {escape(model_name)} is not paused.")
-    out.print(f"{_time(latest[0].time)}  {escape(latest[0].summary)}" if latest else "Nothing was decided yet.")
+    out.print(f"{_time(latest[0].time)}  {escape(_said(latest[0]))}" if latest else "Nothing was decided yet.")
 
 
 @command.command("history")
@@ -138,7 +139,7 @@ def retrain_history(model_name: str, limit: int) -> None:
         entries = journal.entries(("decision", "promotion", "rollback", "deployment", "paused", "resumed"), limit=limit)
     for entry in entries:
         version = f"version {entry.model_version}" if entry.model_version else ""
-        out.print(f" {_time(entry.time)}  {entry.kind:<10} {escape(version):<11} {escape(entry.summary)}")
+        out.print(f" {_time(entry.time)}  {entry.kind:<10} {escape(version):<11} {escape(_said(entry))}")
     if not entries:
         out.print("Nothing was decided yet.")
 
@@ -178,6 +179,12 @@ def _journal(model_name: str) -> "Iterator[Journal]":
 
     with journal_of(default_database_url(), model_name) as journal:
         yield journal
+
+
+def _said(entry: "Entry") -> str:
+    from sentiment.store.journal import message_of
+
+    return say(message_of(entry), language())
 
 
 def _time(moment: datetime) -> str:

@@ -26,6 +26,7 @@ from sentiment.config.load import load_config
 from sentiment.config.watch import interval
 from sentiment.errors import SentimentError
 from sentiment.home import home
+from sentiment.messages import language, say
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -180,8 +181,10 @@ class Watch:
 
 def _verdict(told: "list[Entry]") -> str:
     """What the runs found, then what was decided; an entry's time may be that of its reasons."""
+    from sentiment.store.journal import message_of
+
     said = [each for kind in ("score", "monitor", "decision") for each in reversed(told) if each.kind == kind]
-    return "; ".join(each.summary.rstrip(".") for each in said)
+    return "; ".join(say(message_of(each), language()).rstrip(".") for each in said)
 
 
 def _say(what: str) -> None:

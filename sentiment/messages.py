@@ -257,7 +257,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "재학습합니다. {why}. 학습에 쓸 새 라벨은 {labels:n}건입니다.",
     ),
     "retrain.no": ("No retraining: {why}.", "재학습하지 않습니다. {why}."),
-    "retrain.blocked": ("No retraining, though {why}: {obstacle}.", "재학습하지 않습니다. {why}, {obstacle}."),
+    "retrain.blocked": ("No retraining, though {why}: {obstacle}.", "재학습하지 않습니다. {why}. {obstacle}."),
     "retrain.asked": ("Retrain: {actor} asked for it.", "재학습합니다. {actor} 님이 요청했습니다."),
     "retrain.asked_though_paused": (
         "Retrain: {actor} asked for it, although it is paused.",
@@ -322,7 +322,30 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "figure.paused": ("paused", "일시 중지"),
     "figure.by": ("by", "요청자"),
     "the first label": ("the first label", "첫 라벨"),
-    # Words of the reports.
+    # What became of a version.
+    "change.forced": (
+        "Promoted BY FORCE, against the gate, by {actor}: {reason}",
+        "강제 승격(검증 게이트 무시), {actor}: {reason}",
+    ),
+    "change.rolled_back": (
+        "Version {version} is the champion again: {reason}",
+        "버전 {version:으로/로} 롤백했습니다: {reason}",
+    ),
+    # Words of the terminal and of the reports.
+    "head.drift": ("Drift", "드리프트"),
+    "head.quality": ("Quality", "품질"),
+    "head.decision": ("Decision", "결정"),
+    "head.now": ("now", "현재"),
+    "head.in_the_test": ("in the test", "테스트"),
+    "head.accuracy": ("accuracy [95%]", "정확도 [95%]"),
+    "head.macro_f1": ("macro-F1 [95%]", "macro-F1 [95%]"),
+    "head.estimate": ("accuracy expected from the confidence", "신뢰도로 추정한 정확도"),
+    "quality.labels": (
+        "{labels:n} of {rows:n|row|rows} have a label ({coverage:.0%}): {confirmed:n} confirm, {corrected:n} correct; "
+        "{counted:n} count",
+        "예측 {rows:n}건 중 라벨 {labels:n}건({coverage:.0%}): 일치 {confirmed:n}, 정정 {corrected:n}, "
+        "판정에 사용 {counted:n}",
+    ),
     "status.drift": ("drift", "드리프트"),
     "status.no_drift": ("no drift", "드리프트 없음"),
     "status.not_enough_data": ("not enough data", "데이터 부족"),

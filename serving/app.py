@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -26,7 +27,8 @@ from starlette.types import Receive, Scope, Send
 
 from sentiment.home import home
 from sentiment.store import PredictionLog, PredictionRecord, Summary
-from sentiment.store.records import TRYOUT_KEY, caller_digest
+from sentiment.store.database import StoreError
+from sentiment.store.records import TRYOUT_CALLER, TRYOUT_KEY, caller_digest
 from serving import errors
 from serving.batching import InferenceError, QueueFullError
 from serving.errors import ApiError, ErrorBody
@@ -43,11 +45,13 @@ from serving.schemas import (
     RecentPrediction,
     RecentPredictions,
     Requests,
+    TraceReport,
     TrafficReport,
     WordWeight,
 )
 from serving.security import Edge, content_security_policy, content_type, form_fields, read_body, while_connected
 from serving.settings import REPORT_FILE, ServingSettings
+from serving.tracing import trace_report
 from serving.traffic import Scored, ShadowScored, Traffic
 
 PAGES: Final = Path(__file__).parent / "page"
@@ -178,10 +182,27 @@ class Server:
             },
         )
 
-    async def recent(self, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> RecentPredictions:
-        """The latest predictions, newest first; texts are masked."""
-        rows = await asyncio.to_thread(self.log.recent, limit)
+    async def recent(self, limit: Annotated[int, Query(ge=1, le=100)] = 20, tryouts: bool = False) -> RecentPredictions:
+        """The latest predictions, newest first; texts are masked. With `tryouts` also those asked on the page."""
+        rows = await asyncio.to_thread(lambda: self.log.recent(limit, tryouts=tryouts))
         return RecentPredictions(predictions=[_recent(row) for row in rows])
+
+    async def trace(self, prediction_id: Annotated[str, PathParameter(max_length=64)]) -> TraceReport:
+        """Where an answer came from: its model, what that was trained on, its gate, who promoted and deployed it."""
+        try:
+            served = [side.served for side in self.traffic.sides]
+            found = await asyncio.to_thread(
+                trace_report, self.settings.database_url, prediction_id.strip().lower(), served
+            )
+        except StoreError:
+            raise ApiError(503, "no_database", "The prediction database is out of reach.", RETRY_AFTER) from None
+        if found is None:
+            raise ApiError(
+                404,
+                "unknown_prediction",
+                "There is no prediction with this id, or not yet: it is logged a moment after the answer.",
+            )
+        return found
 
     async def summary(self, hours: Annotated[int, Query(ge=1, le=24 * 90)] = 24) -> Summary:
         """Counts of the last hours: by label, version, hour and feedback."""
@@ -190,7 +211,8 @@ class Server:
     async def report_monitoring(self, days: Annotated[int, Query(ge=1, le=90)] = 30) -> MonitoringReport:
         """How the model is doing: verdicts, quality, drift, traffic, alerts, decisions to retrain."""
         served = self.traffic.champion.served
-        return await self.monitoring.report(served.model_name, served.version, days)
+        report = await self.monitoring.report(served.model_name, served.version, days)
+        return report.model_copy(update={"forced": served.forced})
 
     async def report(self) -> Response:
         """The report of the run that trained the champion."""
@@ -320,6 +342,7 @@ class Server:
             self.app.get(path, responses=_errors(401))(read)
         for path, query in (("/recent", self.recent), ("/summary", self.summary)):
             self.app.get(path, responses=_errors(401, 422))(query)
+        self.app.get("/trace/{prediction_id}", responses=_errors(401, 404, 422, 503))(self.trace)
         self.app.get("/monitoring", responses=_errors(401, 422))(self.report_monitoring)
         for path, health in (("/livez", self.livez), ("/readyz", self.readyz)):
             self.app.get(path, response_class=PlainTextResponse)(health)
@@ -399,6 +422,7 @@ def _recent(row: PredictionRecord) -> RecentPrediction:
         confidence=row.confidence,
         model_version=row.model_version,
         role=row.role,
+        tryout=row.caller == TRYOUT_CALLER,
     )
 
 

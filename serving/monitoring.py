@@ -13,9 +13,11 @@ from typing import Any, Final, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
+from sentiment.messages import Message, named
 from sentiment.store.database import StoreError
-from sentiment.store.journal import Entry, History, Kind
+from sentiment.store.journal import Entry, History, Kind, message_of
 from sentiment.store.queries import Origin, Step
+from serving.schemas import Said
 
 Status = Literal["healthy", "drift", "quality_drop", "not_enough_data", "unknown"]
 DetailT = TypeVar("DetailT", bound=BaseModel)
@@ -32,7 +34,8 @@ logger = logging.getLogger(__name__)
 class QualityDay(BaseModel):
     """One model version on one day (UTC), as monitoring measured it last.
 
-    `accuracy` with its 95% interval needs labels that are a fair sample; `estimate` is expected from the confidence.
+    `accuracy` with its 95% interval is known on days whose labels are a fair sample: `counted` of the `labels` are.
+    `estimate` is expected from the confidence.
     """
 
     day: date
@@ -42,6 +45,7 @@ class QualityDay(BaseModel):
     high: float | None
     estimate: float | None
     labels: int
+    counted: int
     rows: int
 
 
@@ -55,22 +59,46 @@ class AnswersDay(BaseModel):
 
 
 class DriftEffect(BaseModel):
-    """One property of the traffic: drifted when `effect` is over `threshold`."""
+    """One property of the traffic: drifted when `effect` is over `threshold`.
+
+    `said`: what it is. `moved`: from before to after, of the newest run alone.
+    """
 
     name: str
     title: str
+    said: Said
     effect: float
     threshold: float
     drifted: bool
+    moved: Said | None = None
+
+
+class NewWord(BaseModel):
+    """A word that is frequent now and was not in the training data: the shares of texts that have it."""
+
+    text: str
+    reference: float
+    window: float
+
+
+class SourceCheck(BaseModel):
+    """The verdict on the rows of one source; the page's does not count."""
+
+    origin: Origin
+    status: str
+    rows: int
+    said: Said
 
 
 class DriftCheck(BaseModel):
-    """One run of monitoring."""
+    """One run of monitoring; `words` and `sources` of the newest alone."""
 
     time: datetime
     model_version: str | None
     status: str
     effects: list[DriftEffect]
+    words: list[NewWord] = []
+    sources: list[SourceCheck] = []
 
 
 class Traffic(BaseModel):
@@ -101,22 +129,26 @@ class Decision(BaseModel):
     event: str
     reason: str
     summary: str
+    said: Said
 
 
 class Change(BaseModel):
-    """Another version became champion, or was put behind the endpoint."""
+    """Another version became champion, or was put behind the endpoint; `forced`: against the gate."""
 
     time: datetime
     model_version: str | None
     kind: Literal["promotion", "rollback", "deployment"]
     summary: str
+    said: Said
+    forced: bool = False
 
 
 class MonitoringReport(BaseModel):
     """The period since `since`. With `complete` false the database could not be asked, and the rest is empty.
 
     `checked` is when monitoring ran last, `status` what it found; "unknown" before its first run. While `paused`,
-    nothing is retrained.
+    nothing is retrained. `summary` is `said` in English. `forced`: the version that answers was promoted against the
+    gate.
     """
 
     model_name: str
@@ -125,6 +157,8 @@ class MonitoringReport(BaseModel):
     complete: bool
     status: Status = "unknown"
     summary: str = ""
+    said: Said | None = None
+    forced: bool = False
     checked: datetime | None = None
     paused: bool = False
     step: Step = "day"
@@ -185,6 +219,7 @@ def _report(history: History, model_name: str, model_version: str, since: dateti
         complete=True,
         status=_status(found) if found else "unknown",
         summary=latest.summary if latest else "",
+        said=Said.of(message_of(latest)) if latest else None,
         checked=latest.time if latest else None,
         paused=any(entry.kind == "paused" for entry in pauses),
         step=step,
@@ -202,6 +237,8 @@ def _report(history: History, model_name: str, model_version: str, since: dateti
 class _Drift(BaseModel):
     status: str
     effects: dict[str, "_Effect"]
+    words: list[NewWord] = []
+    sources: list["_Source"] = []
 
 
 class _Effect(BaseModel):
@@ -209,6 +246,14 @@ class _Effect(BaseModel):
     effect: FiniteFloat
     threshold: FiniteFloat
     drifted: bool
+    moved: Message | None = None
+
+
+class _Source(BaseModel):
+    origin: Origin
+    status: str
+    rows: int
+    message: Message
 
 
 class _Day(BaseModel):
@@ -217,6 +262,7 @@ class _Day(BaseModel):
     accuracy: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None
     estimate: FiniteFloat | None
     labels: int
+    counted: int
     rows: int
 
 
@@ -272,7 +318,8 @@ def _quality(runs: Sequence[_Run], since: date) -> list[QualityDay]:
                 days.setdefault((day.day, day.model_version), day)
     figures = []
     for _, day in sorted(days.items()):
-        accuracy, low, high = day.accuracy or (None, None, None)
+        # Without a fair sample of labels what was measured is no accuracy, and is not shown as one.
+        accuracy, low, high = (day.accuracy if day.counted else None) or (None, None, None)
         measured = {"accuracy": accuracy, "low": low, "high": high}
         figures.append(QualityDay(**day.model_dump(exclude={"accuracy"}), **measured))
     return figures
@@ -281,15 +328,40 @@ def _quality(runs: Sequence[_Run], since: date) -> list[QualityDay]:
 def _drift(runs: Sequence[tuple[Entry, _Run]]) -> list[DriftCheck]:
     """Oldest first; of many runs the newest and as many as a chart shows, evenly apart."""
     apart = -(-len(runs) // MOST_POINTS) or 1
-    return [
-        DriftCheck(
-            time=entry.time,
-            model_version=entry.model_version,
-            status=run.drift.status,
-            effects=[DriftEffect(name=name, **vars(effect)) for name, effect in run.drift.effects.items()],
+    return [_check(entry, run.drift, newest=run is runs[0][1]) for entry, run in reversed(runs[::apart])]
+
+
+def _check(entry: Entry, drift: _Drift, *, newest: bool) -> DriftCheck:
+    effects = [
+        DriftEffect(
+            name=name,
+            title=effect.title,
+            said=Said.of(named("test", name, effect.title)),
+            effect=effect.effect,
+            threshold=effect.threshold,
+            drifted=effect.drifted,
+            moved=Said.of(effect.moved) if newest and effect.moved else None,
         )
-        for entry, run in reversed(runs[::apart])
+        for name, effect in drift.effects.items()
     ]
+    sources = [
+        SourceCheck(origin=each.origin, status=each.status, rows=each.rows, said=Said.of(each.message))
+        for each in drift.sources
+    ]
+    check = DriftCheck(time=entry.time, model_version=entry.model_version, status=drift.status, effects=effects)
+    return check.model_copy(update={"words": drift.words, "sources": sources}) if newest else check
+
+
+def change_said(entry: Entry) -> Said:
+    """What became of a version, in both languages."""
+    detail = entry.detail
+    if detail.get("forced"):
+        values = {name: str(detail.get(name)) for name in ("actor", "reason")}
+        return Said.of(Message(code="change.forced", values=values))
+    if entry.kind == "rollback" and detail.get("reason"):
+        values = {"version": str(entry.model_version), "reason": str(detail["reason"])}
+        return Said.of(Message(code="change.rolled_back", values=values))
+    return Said.of(entry.summary)
 
 
 class _Events(TypedDict):
@@ -311,11 +383,17 @@ def _events(history: History, since: datetime) -> _Events:
             for entry, detail in _parsed(read("alert"), _Alert)
         ],
         decisions=[
-            Decision(**common(entry), **vars(detail), summary=entry.summary)
+            Decision(**common(entry), **vars(detail), summary=entry.summary, said=Said.of(message_of(entry)))
             for entry, detail in _parsed(read("decision"), _Decision)
         ],
         changes=[
-            Change(**common(entry), kind=entry.kind, summary=entry.summary)
+            Change(
+                **common(entry),
+                kind=entry.kind,
+                summary=entry.summary,
+                said=change_said(entry),
+                forced=bool(entry.detail.get("forced")),
+            )
             for entry in read("promotion", "rollback", "deployment")
         ],
     )

@@ -3,11 +3,14 @@
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 from pydantic_core import PydanticCustomError
 
+from sentiment.messages import Message, say
+from sentiment.store.queries import Origin
 from sentiment.text.normalise import says_nothing
 from serving.settings import ServingSettings
 
@@ -104,7 +107,7 @@ class Explanation(BaseModel):
 
 
 class Model(BaseModel):
-    """What is served: version, evidence, labels, normaliser."""
+    """What is served: version, evidence, labels, normaliser; who promoted it and why, `forced` against the gate."""
 
     model_name: str
     version: str
@@ -116,11 +119,16 @@ class Model(BaseModel):
     data_digest: str | None
     git_commit: str | None
     card: str
+    dataset: str
+    trained: datetime | None
+    gate: str
+    promotion: str
+    forced: bool
     limits: dict[str, int]
 
 
 class RecentPrediction(BaseModel):
-    """A row of the prediction log; its text is masked."""
+    """A row of the prediction log; its text is masked. A `tryout` was asked on the page, and counts nowhere."""
 
     prediction_id: str
     time: str
@@ -129,12 +137,63 @@ class RecentPrediction(BaseModel):
     confidence: float
     model_version: str
     role: Role
+    tryout: bool
 
 
 class RecentPredictions(BaseModel):
     """The newest first."""
 
     predictions: list[RecentPrediction]
+
+
+class Said(BaseModel):
+    """The same in both languages; what an earlier version stored as a sentence is the same sentence in both."""
+
+    en: str
+    ko: str
+
+    @classmethod
+    def of(cls, message: Message | str) -> "Said":
+        """Write the message out."""
+        return cls(en=say(message, "en"), ko=say(message, "ko"))
+
+
+class Answered(BaseModel):
+    """A label that somebody said is right."""
+
+    label: str
+    time: datetime
+    source: str
+
+
+class Event(BaseModel):
+    """What happened to the version: promoted, rolled back to, deployed; `forced` against the gate."""
+
+    time: datetime
+    kind: Literal["promotion", "rollback", "deployment"]
+    said: Said
+    forced: bool
+
+
+class TraceReport(BaseModel):
+    """Where an answer came from. What it was trained on and its gate are known of the versions that answer now."""
+
+    prediction_id: str
+    time: datetime
+    origin: Origin
+    batch: str | None
+    text: str
+    label: str
+    confidence: float
+    model_version: str
+    dataset: str
+    data_digest: str | None
+    trained: datetime | None
+    gate: str
+    promotion: str
+    forced: bool
+    history: list[Event]
+    feedback: list[Answered]
 
 
 class SideOfTraffic(BaseModel):

@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
@@ -52,6 +53,11 @@ class Served(BaseModel):
     git_commit: str | None = None
     metrics: dict[str, float] = {}
     card: str = ""
+    dataset: str = ""
+    trained: datetime | None = None
+    gate: str = ""
+    promotion: str = ""
+    forced: bool = False
 
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -255,6 +261,11 @@ class Traffic:
             self._shadows.add(task)
             task.add_done_callback(self._shadows.discard)
         return scored
+
+    @property
+    def sides(self) -> "list[Side[Any]]":
+        """The champion, and the candidate if there is one."""
+        return [side for side in (self.champion, self.candidate) if side]
 
     def depth(self) -> int:
         """Texts that wait for a model."""

@@ -77,7 +77,8 @@ def fetched(
     """The version with this role, or the one named, as the registry of the running step has it."""
     models = registry(model_name)
     found = version_to_serve(models, role, version)
-    served = ServedModel.of(found, role=role, model_name=model_name, card=models.card(found.version))
+    card, history = models.card(found.version), models.history()
+    served = ServedModel.of(found, role=role, model_name=model_name, card=card, history=history)
     with tempfile.TemporaryDirectory() as folder:
         return load_classifier(models.fetch(found.version, Path(folder))), served
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from sentiment.config.deploy import SmokeTestConfig
 from sentiment.errors import SentimentError, StackError
 from sentiment.models.base import TextClassifier
 from sentiment.registry import Registry
-from sentiment.registry.records import ModelVersion
+from sentiment.registry.records import Change, ModelVersion
 from sentiment.store.records import SMOKE_TEST_KEY
 from sentiment.stored import Frozen, Report
 from sentiment.tasks import task_of
@@ -27,7 +27,8 @@ VALIDATION_ARTIFACT = "validation_artifact"
 class ServedModel(Report):
     """A registered version as it is served: the content of `served.json`, and how the registry knows it.
 
-    `data_digest` is that of the training rows. `validation_artifact` is None for a version of 0.1.
+    `data_digest` is that of the training rows of `dataset`. `validation_artifact` is None for a version of 0.1.
+    `promotion` says who made it champion and why, `forced` that this overruled the gate.
     """
 
     role: Literal["champion", "candidate"]
@@ -39,12 +40,24 @@ class ServedModel(Report):
     metrics: dict[str, float]
     card: str
     validation_artifact: str | None = None
+    dataset: str = ""
+    trained: datetime | None = None
+    gate: str = ""
+    promotion: str = ""
+    forced: bool = False
 
     @classmethod
     def of(
-        cls, version: ModelVersion, *, role: Literal["champion", "candidate"], model_name: str, card: str
+        cls,
+        version: ModelVersion,
+        *,
+        role: Literal["champion", "candidate"],
+        model_name: str,
+        card: str,
+        history: Sequence[Change] = (),
     ) -> "ServedModel":
         """What the registry tells about `version`."""
+        promotions = [each for each in history if each.version == version.version and each.event == "promoted"]
         return cls(
             role=role,
             model_name=model_name,
@@ -55,11 +68,20 @@ class ServedModel(Report):
             metrics=version.metrics,
             card=card,
             validation_artifact=version.tags.get(VALIDATION_ARTIFACT),
+            dataset=version.tags.get("dataset", ""),
+            trained=version.created_at,
+            gate=version.gate or "",
+            promotion=_promotion(promotions[-1]) if promotions else "",
+            forced=bool(promotions) and promotions[-1].forced,
         )
 
     def served_json(self) -> dict[str, Any]:
         """What lies beside the model folder in the Bento."""
-        return self.model_dump(exclude={"role", "digest", "format", "validation_artifact"})
+        return self.model_dump(mode="json", exclude={"role", "digest", "format", "validation_artifact"})
+
+
+def _promotion(change: Change) -> str:
+    return change.summary if change.forced else f"by {change.actor}: {change.reason}"
 
 
 class Answer(Frozen):
@@ -94,7 +116,8 @@ class Deployment(Report):
         champion, kind = self.models[0], self.kinds[0]
         after = f", after version {', '.join(self.replaced)}" if self.replaced else ""
         beside = "".join(f"; {each.role} version {each.version} in {self.traffic}" for each in self.models[1:])
-        return f"{champion.model_name} version {champion.version} ({kind}) at {self.url}{after}{beside}"
+        forced = f". {champion.promotion}" if champion.forced else ""
+        return f"{champion.model_name} version {champion.version} ({kind}) at {self.url}{after}{beside}{forced}"
 
 
 def version_to_serve(models: Registry, role: Literal["champion", "candidate"], version: int | None) -> ModelVersion:

@@ -125,7 +125,7 @@ class JournalKeeper:
 
     def on_change(self, change: Change) -> None:
         """Raises StackError when the database is out of reach."""
-        detail = {"actor": change.actor, "reason": change.reason}
+        detail = {"actor": change.actor, "reason": change.reason, "evidence": change.evidence, "forced": change.forced}
         entry = Entry(KINDS[change.event], change.summary, str(change.version), detail, change.time, change.id)
         with journal_of(self._database_url, change.model_name) as journal:
             journal.record(entry)

@@ -55,7 +55,7 @@ class DriftTest(Frozen):
     """One comparison of `rows` values of the window with `reference_rows`; 0 where there is nothing to compare with.
 
     `threshold` is the effect from which it says drift: the config's, or what chance can do where that is more.
-    `moved`: what moved, for people; None in a report of a version before 0.3.
+    `moved`: what moved, for people; None in a report of a version before 0.2.
     """
 
     name: str

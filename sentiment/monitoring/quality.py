@@ -36,9 +36,10 @@ Status = Literal["ok", "drop", "not_enough_data"]
 class DayQuality(Frozen):
     """One model version on one UTC day, the day of the prediction.
 
-    `labels` of the `rows` have a label by now, of which `counted` are a fair sample and enter the verdict. `estimate`
-    is the accuracy expected from the confidence of all rows, `estimate_error` the estimate for the labelled rows minus
-    their accuracy; both are None for a version whose reference is not at hand.
+    `labels` of the `rows` have a label by now, of which `counted` are a fair sample: `accuracy` and `macro_f1` are of
+    these, None without any (before 0.2 of all labels). `estimate` is the accuracy expected from the confidence of all
+    rows, `estimate_error` the estimate for the counted rows minus their accuracy; both are None for a version whose
+    reference is not at hand.
     """
 
     day: date
@@ -231,6 +232,7 @@ def _days(
     for group in traffic.sort(DAY).partition_by(DAY, maintain_order=True):
         day, version = group.row(0, named=True)["day"], group.row(0, named=True)["model_version"]
         own = groups.get((day, version), labelled.clear())
+        fair = own.filter("counts")
         judged = model_version is None or version == model_version
         yield DayQuality(
             day=day,
@@ -239,10 +241,10 @@ def _days(
             labels=own.height,
             confirmed=int(own["right"].sum()),
             counted=int(own["counts"].sum()),
-            accuracy=_accuracy(own),
-            macro_f1=_primary(own, task, labels, rng),
+            accuracy=_accuracy(fair),
+            macro_f1=_primary(fair, task, labels, rng),
             estimate=expected.of(group) if judged else None,
-            estimate_error=expected.error(own) if judged else None,
+            estimate_error=expected.error(fair) if judged else None,
         )
 
 

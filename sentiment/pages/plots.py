@@ -7,6 +7,7 @@ from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import SliceResult
 from sentiment.evaluation.gate import Contender
 from sentiment.evaluation.selection import Choice
+from sentiment.messages import LANGUAGES, say
 from sentiment.monitoring.descriptors import Distribution
 from sentiment.monitoring.drift import DriftTest
 from sentiment.monitoring.quality import DayQuality
@@ -154,7 +155,8 @@ def effects(tests: Sequence[DriftTest]) -> Html:
     for position, test in enumerate(ordered):
         y = 38.0 * position
         mark = "▲ " if test.drifted else ""
-        parts.append(text(0, y + 14, f"{mark}{short(test.title)}"))
+        english, korean = (say(test.name_said, each) for each in LANGUAGES)
+        parts.append(text(0, y + 14, (f"{mark}{short(english)}", f"{mark}{short(korean)}")))
         parts.append(text(WIDTH, y + 14, f"{test.effect:.3f} / {test.threshold:.3f}", at="end", style="soft"))
         colour = "two" if test.drifted else "rest"
         parts.append(bar(0, y + 20, max(1.0, across(min(test.excess, LONGEST_BAR))), 8, colour))
@@ -185,12 +187,11 @@ def distribution(title: str, shown: Distribution) -> Html:
 
 
 def quality_by_day(days: Sequence[DayQuality], reference: float, max_loss: float) -> Html:
-    """Accuracy of the labelled rows of one version by day, and the estimate as a line.
+    """Accuracy of one version by day, and the estimate as a line; `reference` is the accuracy in the test.
 
-    A day is filled where its labels count for the verdict and hollow where they are no fair sample. `reference` is the
-    accuracy in the test.
+    A day without a fair sample of labels has no accuracy to draw.
     """
-    shown = [day for day in days if day.accuracy is not None]
+    shown = [day for day in days if day.accuracy is not None and day.counted]
     estimates = [(day, day.estimate) for day in days if day.estimate is not None]
     values = [reference, reference - max_loss, *(value for _, value in estimates)]
     values += [end for day in shown if day.accuracy for end in (day.accuracy.low, day.accuracy.high)]
@@ -207,14 +208,13 @@ def quality_by_day(days: Sequence[DayQuality], reference: float, max_loss: float
         curve([(across(day.day.toordinal()), up(value)) for day, value in estimates], "two"),
     ]
     for day in shown:
-        style = "one" if day.counted else "rest hollow"
         if day.accuracy:
-            parts.append(interval(day.accuracy, up, across(day.day.toordinal()), style, vertical=True))
+            parts.append(interval(day.accuracy, up, across(day.day.toordinal()), "one", vertical=True))
     how = both(
-        "Share of labelled rows answered right, 95% intervals; hollow: the labels are no fair sample. The line through "
-        "the days is expected from the confidence. Across: accuracy in the test, and what is tolerated below it.",
-        "라벨이 있는 건 중 맞힌 비율과 95% 구간이며, 빈 점은 편향된 표본입니다. 꺾은선은 신뢰도로 계산한 추정값, "
-        "가로선은 학습 당시 정확도와 허용 하한입니다.",
+        "Accuracy on the labels that count, with 95% intervals. The line through the days is expected from the "
+        "confidence. Across: accuracy in the test, and what is tolerated below it.",
+        "판정에 쓰는 라벨 중 맞힌 비율과 95% 구간입니다. 꺾은선은 신뢰도로 계산한 추정값, 가로선은 학습 당시 정확도와 "
+        "허용 하한입니다.",
     )
     return picture(bottom + 24, "Accuracy by day", how, *parts)
 

@@ -20,6 +20,7 @@ EARLIER_REPORT_FILE = "evaluation.html"
 TEST_DIGEST = "test_digest"  # the tag of a version with the digest of the rows on which it was measured
 # MLflow's limits are higher; this keeps the registry's page readable.
 MAX_TEXT = 1000
+FORCED = "Promoted BY FORCE, against the gate"
 
 
 class Change(Stored):
@@ -48,6 +49,8 @@ class Change(Stored):
     @property
     def summary(self) -> str:
         """The change in a sentence, for the journal and the people who are alerted."""
+        if self.forced:
+            return f"{FORCED}, by {self.actor}: {self.reason}"
         if self.evidence:
             return self.evidence
         if self.event == "rolled_back":
@@ -130,6 +133,12 @@ def standings(history: Sequence[Change]) -> dict[int, Standing]:
             found[version] = Standing("archived", why)
         found[change.version] = Standing("champion", change.reason)
     return found
+
+
+def forced_promotion(history: Sequence[Change], version: int) -> Change | None:
+    """The promotion that made `version` champion last, if it overruled the gate."""
+    promotions = [each for each in history if each.version == version and each.event == "promoted"]
+    return promotions[-1] if promotions and promotions[-1].forced else None
 
 
 def reigning(history: Sequence[Change]) -> list[int]:

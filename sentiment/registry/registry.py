@@ -14,6 +14,7 @@ import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ from sentiment.registry.records import (
     Change,
     ModelVersion,
     Status,
+    forced_promotion,
     reigning,
 )
 from sentiment.registry.tracking import connect, database_path, expecting, stack_errors
@@ -103,9 +105,11 @@ class Registry:
 
     @stack_errors
     def card(self, version: int) -> str:
-        """The model card that was registered with `version`, in Markdown."""
+        """The model card that was registered with `version`, in Markdown; who forced its promotion stands first."""
         target = self.get(version)
-        return self._text(target, f"{place_of(target.digest)}/card.md")
+        card = self._text(target, f"{place_of(target.digest)}/card.md")
+        forced = forced_promotion(self.history(), version)
+        return f"> **{escape(forced.summary, quote=False)}**\n\n{card}" if forced else card
 
     @stack_errors
     def report(self, version: int, name: str) -> str:

@@ -48,7 +48,7 @@ class RetrainDecision(Report):
     """Retrain or not, and why.
 
     `trigger` is what asks for a retraining, whatever came of it; `evidence` holds the figures by name. `summary` is the
-    `message` in English; a decision of a version before 0.3 has no message.
+    `message` in English; a decision of a version before 0.2 has no message.
     """
 
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)

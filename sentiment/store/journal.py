@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
+from pydantic import ValidationError
 from sqlalchemy import func, select
 
+from sentiment.messages import Message
 from sentiment.store.database import open_database
 from sentiment.store.queries import SOURCES, Origin, Step, begin_of, begins, counted, insert_new, right_and_wrong
 from sentiment.store.tables import events, predictions
@@ -70,6 +72,14 @@ class Journal:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+
+def message_of(entry: Entry) -> Message | str:
+    """What the entry says: its message, or the sentence of an entry that has none."""
+    try:
+        return Message.model_validate(entry.detail.get("message"))
+    except ValidationError:
+        return entry.summary
 
 
 @contextmanager

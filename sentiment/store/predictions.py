@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Table, delete, exists, func, or_, select, uni
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from sentiment.store.database import Database, StoreError, open_database
-from sentiment.store.queries import asked, begin_of, begins, counted, insert_new, right_and_wrong
-from sentiment.store.records import Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
+from sentiment.store.queries import Origin, asked, begin_of, begins, counted, insert_new, right_and_wrong
+from sentiment.store.records import TRYOUT_CALLER, Event, FeedbackRecord, HourCount, PredictionRecord, Summary, to_row
 from sentiment.store.tables import feedback, predictions, scores
 
 ROWS_PER_DELETE: Final = 1000
@@ -33,7 +33,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Traced:
-    """One prediction of any model, and `how` it was asked for; `feedback`, the newest first."""
+    """One prediction of any model, where it was asked and `how`; `feedback`, the newest first."""
 
     id: str
     time: datetime
@@ -44,6 +44,8 @@ class Traced:
     label: str
     confidence: float
     feedback: tuple[Answered, ...]
+    origin: Origin = "endpoint"
+    batch: str | None = None
 
 
 def trace(database_url: str, prediction_id: str) -> Traced | None:
@@ -70,6 +72,8 @@ def trace(database_url: str, prediction_id: str) -> Traced | None:
         label=found.label,
         confidence=found.confidence,
         feedback=answers,
+        origin="batch" if batch else "page" if found.caller == TRYOUT_CALLER else "endpoint",
+        batch=batch,
     )
 
 
@@ -103,10 +107,10 @@ class PredictionDatabase:
             label: str | None = connection.scalar(union_all(*found))
             return label
 
-    def recent(self, limit: int) -> list[PredictionRecord]:
-        """The latest predictions, newest first."""
+    def recent(self, limit: int, *, tryouts: bool = False) -> list[PredictionRecord]:
+        """The latest predictions, newest first, without those of smoke tests and, unless asked for, try-outs."""
         columns = [predictions.c[name] for name in PredictionRecord.__slots__]
-        ours = select(*columns).where(predictions.c.model_name == self._model_name)
+        ours = select(*columns).where(*asked(predictions, self._model_name, tryouts=tryouts))
         with self._database.begin() as connection:
             rows = connection.execute(ours.order_by(predictions.c.time.desc()).limit(limit))
             return [PredictionRecord(*row) for row in rows]

@@ -40,13 +40,13 @@ PARTS: Final[dict[Step, tuple[str, ...]]] = {
 }
 
 
-def asked(table: Table, model_name: str) -> list[ColumnElement[bool]]:
-    """The rows of one model, without those of smoke tests and try-outs, which are no customer's."""
+def asked(table: Table, model_name: str, *, tryouts: bool = False) -> list[ColumnElement[bool]]:
+    """The rows of one model, without those of smoke tests and (unless asked for) try-outs, which are no customer's."""
     ours = table.c.model_name == model_name
     if table is scores:
         return [ours]
-    caller = table.c.caller
-    return [ours, or_(caller.is_(None), caller.not_in((SMOKE_TEST_CALLER, TRYOUT_CALLER)))]
+    caller, others = table.c.caller, (SMOKE_TEST_CALLER, *(() if tryouts else (TRYOUT_CALLER,)))
+    return [ours, or_(caller.is_(None), caller.not_in(others))]
 
 
 def counted(table: Table, model_name: str) -> list[ColumnElement[bool]]:

@@ -46,6 +46,8 @@ const ENCODING_NAMES = { "utf-8": "UTF-8", "utf-16le": "UTF-16 LE", "utf-16be": 
 
 const startsWith = (bytes, prefix) => prefix.every((byte, at) => bytes[at] === byte);
 const isEmpty = (cell) => !/[^\p{White_Space}\ufeff]/u.test(cell); // what the server calls empty
+const MISSING = new Set(["nan", "null", "none", "n/a", "na", "#n/a", "-", "--"]); // as `missing_values` of a dataset
+const isMissing = (cell) => MISSING.has(cell.trim().toLowerCase()); // a text that stands for none
 const count = (text, pattern) => text.match(pattern)?.length ?? 0;
 
 function strictly(encoding, bytes) {

@@ -31,7 +31,7 @@ function arranged(table, header, chosen) {
   const column = chosen ?? guessColumn(records, header, width);
   const rows = records.slice(header ? 1 : 0).map((record) => fitted(record, width, column, delimiter));
   const ragged = records.filter((record) => record.length > width && !record.slice(width).every(isEmpty)).length;
-  const reasons = rows.map((row) => (isEmpty(row[column]) ? "emptyText" : [...row[column]].length > limits.max_text_chars ? "longText" : ""));
+  const reasons = rows.map((row) => (isEmpty(row[column]) ? "emptyText" : isMissing(row[column]) ? "missingText" : [...row[column]].length > limits.max_text_chars ? "longText" : ""));
   return { header, column, names: Array.from({ length: width }, (_, at) => (header ? records[0][at] ?? "" : null)), rows, ragged, reasons };
 }
 
@@ -69,7 +69,7 @@ async function classifyRows(mine, part) {
 
 async function batch(texts) {
   for (let tries = 0; ; tries++) {
-    try { return (await call("/predict_batch", { texts }, { "X-Caller-Key": "try-out" })).predictions; }
+    try { return (await call("/predict_batch", { texts }, TRY_OUT)).predictions; }
     catch (error) {
       if (error.status !== 503 || tries >= 5) throw error;
       await new Promise((resolve) => setTimeout(resolve, 1000 * (error.wait || 1)));
@@ -103,7 +103,7 @@ function saidOf({ phase, problem, table, answers, reasons, rows }) {
   if (phase === "refused") return t(problem.message).replace("#", problem.detail);
   if (phase === "busy") return t("reading");
   if (phase === "done") {
-    const skipped = reasons.filter((reason) => reason === "emptyText" || reason === "longText").length;
+    const skipped = reasons.filter((reason) => ["emptyText", "missingText", "longText"].includes(reason)).length;
     const others = reasons.filter(Boolean).length - skipped;
     const parts = [["done", rows.length - skipped - others], skipped && ["skipped", skipped], others && ["notDone", others]];
     return [...parts.filter(Boolean).map(([word, number]) => numbered(word, number)), problem ? t(problem.message) : ""].join(" ").trim();

@@ -15,14 +15,14 @@ def test_everything_given_as_text_is_escaped() -> None:
 
 
 def test_cells_are_shown_by_type() -> None:
-    table = html.table(["a"], [[1234567], [0.123456], [None], [True], [12345.678], [html.badge("ok", None)]])
+    table = html.table(["a"], [[1234567], [0.123456], [None], [True], [12345.678], [html.badge("as it is", None)]])
     for shown in (
         "1,234,567",
         "0.1235",
         "–",
         '<td class="nowrap">True</td>',
         "12,346",
-        '<span class="badge neutral">ok</span>',
+        '<span class="badge neutral">as it is</span>',
     ):
         assert shown in table
 

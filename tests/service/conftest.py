@@ -84,6 +84,10 @@ def save_model(folder: Path, reviews: Reviews, *, version: str, max_ngram: int) 
         "data_digest": "0" * 64,
         "git_commit": "1" * 40,
         "metrics": {"macro_f1": 0.81, "accuracy": 0.82},
+        "dataset": "the bundled sample",
+        "trained": "2026-11-01T09:00:00Z",
+        "gate": "approved",
+        "promotion": "by kim: better on the test rows",
         "card": "# Sentiment\n\nTrained on the bundled sample.",
     }
     (folder.parent / "served.json").write_text(json.dumps(served), encoding="utf-8")

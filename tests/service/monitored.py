@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from sentiment.messages import Message, named
 from sentiment.monitoring.data_quality import DataQuality
 from sentiment.monitoring.drift import DriftReport, DriftTest
 from sentiment.monitoring.findings import monitor_entry
 from sentiment.monitoring.quality import DayQuality, QualityReport
+from sentiment.monitoring.words import NewWord
 from sentiment.stats.bootstrap import Metric
 from sentiment.store.database import make_engine
 from sentiment.store.journal import Entry, Journal
@@ -21,6 +23,14 @@ from sentiment.store.tables import feedback, predictions, scores
 DAYS = 14
 SWITCH = 10  # on this day version 7 takes over from version 6
 THRESHOLDS = {"length": ("length in characters", 0.25), "domain": ("texts, told apart by their n-grams", 0.6)}
+MOVED = {
+    "length": Message(code="moved.number", values={"what": named("test", "length"), "before": 34.1, "after": 36.2}),
+    "domain": Message(code="moved.words", values={"words": ("환불", "주문번호")}),
+}
+WORDS = (
+    NewWord(text="환불", reference=0.0, window=0.08, example="환불해 주세요"),
+    NewWord(text="주문번호", reference=0.0, window=0.03, example="주문번호 없음"),
+)
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 
@@ -117,6 +127,7 @@ def _drift(day: int) -> DriftReport:
             rows=1000,
             reference_rows=2000,
             detail="",
+            moved=MOVED[name],
         )
         for name, (title, threshold) in THRESHOLDS.items()
     )
@@ -131,6 +142,7 @@ def _drift(day: int) -> DriftReport:
         until=None,
         model_version=_version(day),
         data=DataQuality(rows=1000, empty=0, repeated=20, odd=0, too_long=0),
+        words=WORDS,
     )
 
 
@@ -193,7 +205,7 @@ def _events(first: datetime) -> list[Entry]:
             "promotion",
             "Version 7 is better on service reviews: +0.05 [0.03, 0.07].",
             "7",
-            {"from_version": "6"},
+            {"actor": "kim", "reason": "the gate was wrong", "forced": True},
             time=minutes[4],
         ),
         Entry("deployment", "Version 7 answers at port 3000.", "7", {}, time=minutes[5]),

@@ -4,6 +4,7 @@ import sqlite3
 import time
 import uuid
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -14,7 +15,9 @@ from sentiment.data.reviews import Reviews
 from sentiment.lifecycle.deployment import smoke_test
 from sentiment.models.folder import load_classifier
 from sentiment.predictor import Predictor
-from sentiment.store.records import SMOKE_TEST_CALLER, caller_digest
+from sentiment.store.feedback import read_feedback
+from sentiment.store.journal import Entry, Journal
+from sentiment.store.records import SMOKE_TEST_CALLER, TRYOUT_KEY, caller_digest
 from serving.schemas import PredictionIds
 
 TEXT = "정말 재미있게 봤어요. 다시 보고 싶은 영화!"
@@ -127,6 +130,9 @@ def test_texts_of_the_smoke_test_can_be_left_out(server, model_dir):
 
     rows = logged(server, "SELECT text FROM predictions WHERE caller = ?", SMOKE_TEST_CALLER, count=2)
     assert sorted(rows) == sorted((text,) for text in texts)
+    with server.client() as client:
+        recent = client.get("/recent", params={"limit": 100, "tryouts": True}).json()["predictions"]
+    assert not {row["text"] for row in recent} & set(texts)
 
 
 def logged(server, query: str, value: str, count: int = 1) -> list[tuple[object, ...]]:
@@ -166,6 +172,44 @@ def test_recent_traffic_is_masked(client):
     while not (total := client.get("/summary", params={"hours": 1}).json()["total"]) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert total >= 1
+
+
+def test_try_outs_are_recent_only_for_who_asks_for_them_and_no_label_of_theirs_is_learnt_from(client, server):
+    made = client.post("/predict", json={"text": TEXT}, headers={"X-Caller-Key": TRYOUT_KEY}).json()["prediction_id"]
+    logged(server, "SELECT id FROM predictions WHERE id = ?", made)
+
+    def recent(query: str) -> dict[str, bool]:
+        rows = client.get(f"/recent?{query}").json()["predictions"]
+        return {row["prediction_id"]: row["tryout"] for row in rows}
+
+    assert made not in recent("limit=100")
+    assert recent("limit=100&tryouts=true")[made] is True
+
+    label = {"prediction_id": made, "label": "negative"}
+    assert client.post("/feedback", json=label, headers={"X-Caller-Key": TRYOUT_KEY}).status_code == 200
+    logged(server, "SELECT id FROM feedback WHERE prediction_id = ?", made)
+    labels = read_feedback(f"sqlite:///{server.log.parent / 'home' / 'predictions.db'}", "sentiment")
+    assert made not in labels["prediction_id"].to_list()
+
+
+def test_a_trace_says_where_an_answer_came_from(client, server):
+    made = client.post("/predict", json={"text": TEXT}).json()["prediction_id"]
+    logged(server, "SELECT id FROM predictions WHERE id = ?", made)
+    with closing(Journal(f"sqlite:///{server.log.parent / 'home' / 'predictions.db'}", "sentiment")) as journal:
+        forced = {"actor": "kim", "reason": "a drill", "forced": True}
+        before = datetime.now(UTC) - timedelta(days=1)
+        journal.record(Entry("promotion", "Promoted BY FORCE", "7", forced, time=before))
+        journal.record(Entry("promotion", "Of another version", "6", {}, time=before))
+        journal.record(Entry("deployment", "After the answer", "7", {}))
+
+    found = client.get(f"/trace/{made.upper()}").json()
+
+    assert (found["text"], found["origin"], found["model_version"]) == (TEXT, "endpoint", "7")
+    assert (found["dataset"], found["gate"], found["forced"]) == ("the bundled sample", "approved", True)
+    (promotion,) = found["history"]
+    assert promotion["said"]["ko"] == "강제 승격(검증 게이트 무시), kim: a drill"
+    missing = client.get(f"/trace/{uuid.uuid4()}")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_prediction")
 
 
 def test_metrics_count_what_was_asked(client):

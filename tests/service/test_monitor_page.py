@@ -48,7 +48,18 @@ def test_it_tells_the_verdict_and_what_happened(filled: RunningServer) -> None:
     report = read(filled)
     assert (report["model_name"], report["model_version"], report["complete"]) == ("sentiment", "7", True)
     assert (report["status"], report["paused"]) == ("drift", False)
-    assert report["summary"].startswith("Drift in 1 of 2 tests on 1,000 rows: texts, told apart by their n-grams")
+    assert report["summary"].startswith("Drift in 1 of 2 tests on 1,000 rows: new: 환불, 주문번호.")
+    assert report["said"]["en"] == report["summary"]
+    assert report["said"]["ko"].startswith(
+        "드리프트: 1,000건에서 2개 항목 중 1개가 임계값을 초과했습니다. 새 단어: 환불"
+    )
+    newest, before = report["drift"][-1], report["drift"][-2]
+    assert [word["text"] for word in newest["words"]] == ["환불", "주문번호"]
+    assert {each["name"]: each["moved"]["ko"] for each in newest["effects"]} == {
+        "length": "글자 수 34.1 → 36.2",
+        "domain": "새 단어: 환불, 주문번호",
+    }
+    assert (before["words"], {each["moved"] for each in before["effects"]}) == ([], {None})
     assert [each["outcome"] for each in report["alerts"]] == ["failed", "suppressed", "delivered"]
     assert [(each["event"], each["reason"]) for each in report["decisions"]] == [
         ("decided", "quality_drop"),
@@ -186,9 +197,13 @@ def test_a_person_sees_how_the_model_is(filled: RunningServer, visit: Any) -> No
     expect(page.locator("#quality svg path.band")).to_have_count(2)
     expect(page.locator("#quality svg path.line.dashed")).to_have_count(2)
     expect(page.locator("#quality svg line.change")).to_have_count(1)
-    expect(page.locator("#quality .readout")).to_contain_text("추정 0.860")
+    expect(page.locator("#quality .readout")).to_contain_text("추정 86.0%")
     expect(page.locator("#drift svg path.limit")).to_have_count(1)
-    expect(page.locator("#drift table tbody tr")).to_have_count(2)
+    expect(page.locator("#drift > .scroll tbody tr")).to_have_count(2)
+    expect(page.locator("#drift > .scroll")).to_contain_text("글자 수 34.1 → 36.2")
+    expect(page.locator("#drift > p").first).to_contain_text("새로 나온 단어: 환불 8.0%, 주문번호 3.0%")
+    expect(page.locator("#summary")).to_contain_text("임계값을 초과했습니다")
+    expect(page.locator("#changes")).to_contain_text("강제 승격")
     expect(page.locator("#traffic svg rect")).to_have_count(2 * DAYS)
     expect(page.locator("#changes")).to_contain_text("승격")
     expect(page.locator("#decisions")).to_contain_text("대기 기간")
@@ -207,10 +222,10 @@ def test_charts_and_choices_work_by_keyboard(filled: RunningServer, visit: Any) 
     chart.focus()
     readout = page.locator("#quality .readout")
     page.keyboard.press("Home")
-    expect(readout).to_contain_text("version 6, 0.860 (0.830–0.890), expected 0.870, labels 390 / 400")
+    expect(readout).to_contain_text("version 6, 86.0% (83.0%–89.0%), expected 87.0%, labels 390 / 400")
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
-    expect(readout).to_contain_text("version 7, 0.850")
+    expect(readout).to_contain_text("version 7, 85.0%")
 
     length = page.get_by_role("button", name="length in characters")
     length.focus()

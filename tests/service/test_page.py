@@ -3,7 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
+
+from sentiment.store.records import TRYOUT_KEY
 
 pytestmark = pytest.mark.browser
 
@@ -22,6 +24,58 @@ def test_a_review_is_read_explained_and_judged(page: Page):
     page.get_by_role("button", name="틀려요").click()
     expect(result).to_contain_text("저장했습니다")
     expect(page.locator("#recent")).to_contain_text(GOOD)
+
+
+def test_a_text_that_stands_for_none_is_not_asked(page: Page):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for text in ("NaN", " - ", "N/A"):
+        page.get_by_label("리뷰", exact=True).fill(text)
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_role("alert")).to_contain_text(f"‘{text.strip()}’")
+    assert not [url for url in asked if url.endswith("/predict")]
+
+
+def test_it_counts_characters_and_says_that_it_is_busy(page: Page):
+    box, go = page.get_by_label("리뷰", exact=True), page.locator("#go")
+    box.fill("가" * 5001)
+    expect(page.locator("#counter")).to_have_text("5,001 / 5,000 자")
+    expect(go).to_be_disabled()
+    box.fill(GOOD)
+    expect(go).to_be_enabled()
+
+    waiting: list[Route] = []
+    page.route("**/predict", lambda route: waiting.extend([route]))
+    go.click()
+    expect(go).to_have_text("분석 중…")
+    expect(go).to_be_disabled()
+    waiting[0].continue_()
+    expect(go).to_have_text("분석하기")
+    expect(page.locator("#result .label")).to_have_text("긍정")
+
+
+def test_what_is_typed_is_a_try_out_and_a_click_says_where_the_answer_came_from(page: Page, server):
+    page.get_by_label("리뷰", exact=True).fill(f"{GOOD} 추적")
+    with page.expect_request("**/predict") as asked:
+        page.keyboard.press("Control+Enter")
+    assert asked.value.headers["x-caller-key"] == TRYOUT_KEY
+    row = page.locator("#recent tr").nth(1)
+    expect(row).to_contain_text("추적")
+    expect(row.locator(".tag")).to_have_text("페이지")
+    with page.expect_request("**/feedback") as judged:
+        page.get_by_role("button", name="맞아요").click()
+    assert judged.value.headers["x-caller-key"] == TRYOUT_KEY
+    prediction = judged.value.post_data_json["prediction_id"]
+    with server.client() as client:
+        while client.get(f"/trace/{prediction}").status_code != 200:  # it is logged a moment after the answer
+            page.wait_for_timeout(50)
+
+    row.get_by_role("button").click()
+    dialog = page.get_by_role("dialog", name="예측 추적")
+    for said in (f"{GOOD} 추적", "긍정", "페이지", "버전7", "the bundled sample, 000000000000", "통과", "kim"):
+        expect(dialog).to_contain_text(said)
+    page.get_by_role("button", name="닫기").click()
+    expect(dialog).to_be_hidden()
 
 
 def test_what_a_person_types_is_never_markup(page: Page):

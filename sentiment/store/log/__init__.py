@@ -30,6 +30,8 @@ from sentiment.store.database import StoreError, reason_of
 from sentiment.store.log.spool import Spool
 from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.records import (
+    SMOKE_TEST_CALLER,
+    TRYOUT_CALLER,
     Event,
     FeedbackRecord,
     PredictionRecord,
@@ -166,13 +168,17 @@ class PredictionLog:
         except _CannotTellError:
             return None
 
-    def recent(self, limit: int) -> list[PredictionRecord]:
-        """The latest predictions, newest first; with the database out of reach, this process's own."""
+    def recent(self, limit: int, *, tryouts: bool = False) -> list[PredictionRecord]:
+        """The latest predictions, newest first; with the database out of reach, this process's own.
+
+        Left out are those of smoke tests, and try-outs unless asked for.
+        """
+        others = {SMOKE_TEST_CALLER, *(() if tryouts else (TRYOUT_CALLER,))}
         with self._lock:
-            found = {record.id: record for record in self._latest}
+            found = {record.id: record for record in self._latest if record.caller not in others}
         try:
             if self._down_since is None:
-                found.update((record.id, record) for record in self._database.recent(limit))
+                found.update((record.id, record) for record in self._database.recent(limit, tryouts=tryouts))
         except StoreError as error:
             _logger.debug("recent: %s", error.reason)
         return sorted(found.values(), key=lambda record: record.time, reverse=True)[:limit]
