@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -71,9 +74,38 @@ def test_every_mobile_number_is_masked(first: int, second: int, separator: str) 
     assert pii.mask(f"전화 {number} 주세요") == "전화 [PHONE] 주세요"
 
 
-def test_counts_are_rows_by_kind() -> None:
-    texts = pl.Series(["a@b.kr c@d.kr", "010-1234-5678 a@b.kr", "900101-1234567", None, "없음"])
-    assert pii.counts(texts) == {"EMAIL": 2, "RRN": 1, "CARD": 0, "PHONE": 1}
+EXAMPLES = [line.split("\t") for line in Path(__file__).with_name("personal_data.tsv").read_text("utf-8").splitlines()]
+
+
+def test_written_examples_are_masked_and_what_only_looks_like_them_is_not() -> None:
+    """`kind, text` with the personal data in braces; `-` for a text that holds none."""
+    held = [(re.sub("[{}]", "", text), re.sub("{.*?}", f"[{kind}]", text)) for kind, text in EXAMPLES if kind != "-"]
+    others = [text for kind, text in EXAMPLES if kind == "-"]
+    missed = {text: pii.mask(text) for text, masked in held if pii.mask(text) != masked}
+    wrong = {text: pii.mask(text) for text in others if pii.mask(text) != text}
+    assert len(held) > 250
+    assert len(others) > 250
+    assert missed == {}
+    # Thirteen digits that begin as a date of birth does: a time in milliseconds.
+    assert wrong == {"1701234567890": "[RRN]"}
+    assert {kind for kind, _ in EXAMPLES} == {*pii.KINDS, "-"}
+
+
+def test_the_examples_are_masked_alike_in_a_column() -> None:
+    texts = [re.sub("[{}]", "", text) for _, text in EXAMPLES]
+    assert pii.mask_series(pl.Series(texts)).to_list() == [pii.mask(text) for text in texts]
+
+
+PIECES = st.sampled_from(
+    [*"0123456789０９-–.@ ()ab한ㅡ\u200b\ufe0f㎡①", "010-1234-5678", "900101-1234567", "서울 강남구 역삼동 "]
+)
+
+
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_what_is_not_masked_stays_as_it_was_written(text: str) -> None:
+    masked = pii.mask(text)
+    kept = re.split("|".join(rf"\[{kind}\]" for kind in pii.KINDS), masked)
+    assert re.fullmatch("(?s:.+)".join(map(re.escape, kept)), text) or (masked == text)
 
 
 def test_a_long_text_without_an_address_takes_no_time() -> None:

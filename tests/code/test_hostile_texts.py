@@ -18,7 +18,7 @@ SHAPES = 150
 MODULES = (normalise, pii, labels, encoding, errors)
 PATTERNS = [
     *(value for module in MODULES for value in vars(module).values() if isinstance(value, re.Pattern)),
-    *(pattern for pattern in vars(pii).get("_RULES", {}).values()),
+    *(rule.pattern for rule in pii._RULES),
     normalise._repeats(3),
     re.compile(r"\S+"),
 ]
