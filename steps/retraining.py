@@ -9,6 +9,7 @@ from zenml import log_metadata, step
 from sentiment.config.dataset import SplitConfig
 from sentiment.config.retrain import FeedbackConfig, RetrainConfig
 from sentiment.data.reviews import Reviews, Splits
+from sentiment.messages import Message, language, say
 from sentiment.monitoring.drift import DriftReport
 from sentiment.monitoring.quality import QualityReport
 from sentiment.retraining.assess import assess
@@ -61,12 +62,13 @@ def decide_retrain(
 
 def _alert(drift: DriftReport, quality: QualityReport, decision: RetrainDecision, model_name: str) -> Iterator[str]:
     """Send what must be told, and say of each alert what became of it."""
-    found: dict[AlertKind, str] = {
-        **({"drift": drift.summary} if drift.status == "drift" else {}),
-        **({"quality_drop": quality.summary} if quality.status == "drop" else {}),
+    found: dict[AlertKind, Message] = {
+        **({"drift": drift.message} if drift.status == "drift" else {}),
+        **({"quality_drop": quality.message} if quality.status == "drop" else {}),
     }
-    for kind, summary in found.items():
-        message = f"{summary.rstrip('.')}. {decision.summary}"
+    spoken = language()
+    for kind, what in found.items():
+        message = f"{say(what, spoken).rstrip('.')}. {say(decision.said, spoken)}"
         outcome = send_alert(kind, message, model_name=model_name, model_version=drift.model_version)
         yield f"alert of {kind.replace('_', ' ')}: {UNSENT.get(outcome, outcome)}"
 
