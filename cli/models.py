@@ -12,7 +12,6 @@ from rich.text import Text
 
 from cli.console import chosen_stack, model_option, out, run_py, stack_option
 from sentiment.home import current_user, home
-from sentiment.registry.records import HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +50,8 @@ def _lifecycle(model_name: str) -> "Lifecycle":
 @click.pass_obj
 def models_list(model_name: str) -> None:
     """All versions: what they learnt from, how good they are, why they were refused, what serves; and the history."""
+    from sentiment.registry.records import HISTORY
+
     registry = _settled(model_name).registry
     versions = registry.versions()
     if not versions:

@@ -28,7 +28,7 @@ from sentiment.models.onnx import _session
 from sentiment.monitoring.reference import Reference
 from sentiment.pages import drawing
 from sentiment.registry import Registry, default_tracking_uri
-from sentiment.registry.tracking import require_answer, stack_errors
+from sentiment.registry.tracking import connect, require_answer, stack_errors
 from sentiment.store.database import default_database_url
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import data_parallel
@@ -195,7 +195,7 @@ def lifecycle(world: World, name: str = "sentiment") -> Lifecycle:
     home.mkdir(exist_ok=True)
     if not (home / "mlflow.db").exists():
         if not EMPTY:
-            Registry(default_tracking_uri()).versions()
+            connect(default_tracking_uri())
             EMPTY["database"] = (home / "mlflow.db").read_bytes()
         (home / "mlflow.db").write_bytes(EMPTY["database"])
     made = Lifecycle(Registry(default_tracking_uri(), name), default_database_url())
