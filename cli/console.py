@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import psutil
 from rich.console import Console
 from rich.markup import escape
 
@@ -144,9 +146,14 @@ def _fact(name: str, value: object) -> str:
 
 def print_step(line: "StepLine") -> None:
     """A finished step in one line."""
-    time = "cached" if line.status == "cached" else f"{line.seconds:.1f} s"
+    duration = "cached" if line.status == "cached" else f"{line.seconds:.1f} s"
     summary = line.summary or LOST.get(line.status, "")
-    out.print(f"  {MARKS.get(line.status, '·')} {line.name:<20} {escape(summary)}  [dim]{time}[/]")
+    out.print(f"  {MARKS.get(line.status, '·')} {line.name:<20} {escape(summary)}  [dim]{duration}[/]")
+
+
+def time_taken() -> str:
+    """How long this command has run by the clock on the wall, the start of Python included."""
+    return f"{time.time() - psutil.Process().create_time():.0f} s"
 
 
 def python() -> str:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from cli.console import DEFAULT_MODEL, Options, out, pipeline_options, print_header, print_step, run_log, run_py
+from cli.console import (
+    DEFAULT_MODEL,
+    Options,
+    out,
+    pipeline_options,
+    print_header,
+    print_step,
+    run_log,
+    run_py,
+    time_taken,
+)
 from sentiment.config.load import load_config
 from sentiment.home import current_user
 
@@ -49,7 +59,7 @@ def _print(result: "DeployResult", stack_name: str) -> None:
     out.print("\n[bold]Next[/]")
     for command, what in _next_commands(result, run_py(stack_name)).items():
         out.print(f"  {escape(command)}  [dim]{what}[/]")
-    out.print(f"\n[dim]server log: {escape(deployment.log)}; {result.seconds:.0f} s[/]")
+    out.print(f"\n[dim]server log: {escape(deployment.log)}; {time_taken()}[/]")
 
 
 def _next_commands(result: "DeployResult", run: str) -> dict[str, str]:

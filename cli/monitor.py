@@ -7,7 +7,18 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import Options, dashboard, out, pipeline_options, print_header, print_step, run_log, run_py, tool
+from cli.console import (
+    Options,
+    dashboard,
+    out,
+    pipeline_options,
+    print_header,
+    print_step,
+    run_log,
+    run_py,
+    time_taken,
+    tool,
+)
 from cli.scheduling import make_schedule, schedule_option
 from sentiment.config.load import load_config
 from sentiment.messages import Message, language, named, percent, say
@@ -75,7 +86,7 @@ def _print(result: "MonitorResult", run: str) -> None:
         command = f"DO_NOT_TRACK=1 {tool('evidently')} ui --workspace {shlex.quote(str(result.evidently))}"
         out.print(f"  {escape(command)}  [dim]drift over the last runs[/]")
     out.print(f"  {escape(dashboard(result.dashboard_url))}  [dim]the dashboard; this run is {result.run_id}[/]")
-    out.print(f"\n[dim]{result.seconds:.0f} s[/]")
+    out.print(f"\n[dim]{time_taken()}[/]")
 
 
 def _print_verdict(name: str, report: "DriftReport | QualityReport") -> None:

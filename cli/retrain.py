@@ -22,6 +22,7 @@ from cli.console import (
     run_log,
     run_py,
     stack_option,
+    time_taken,
 )
 from sentiment.config.load import load_config
 from sentiment.errors import GateError, StackError
@@ -109,7 +110,7 @@ def print_result(result: "RetrainResult", stack: str) -> None:
     back = ["deploy --rollback"] if result.outcome == "promoted" else []
     for command in ("retrain history", "models list", *back):
         out.print(f"  {run_py(stack)} {command}")
-    out.print(f"\n[dim]{result.seconds:.0f} s[/]")
+    out.print(f"\n[dim]{time_taken()}[/]")
 
 
 @command.command("status")

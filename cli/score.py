@@ -21,6 +21,7 @@ from cli.console import (
     print_step,
     run_log,
     run_py,
+    time_taken,
 )
 from cli.console import out as console
 from cli.own_file import file_options, with_file
@@ -148,4 +149,4 @@ def _print(result: "ScoreResult", options: Options) -> None:
     console.print(f"  {run} score new.csv  [dim]another file: a batch of its own[/]")
     console.print(f"  {run} monitor  [dim]is the model still good on these rows?[/]")
     console.print(f"  {run} models list  [dim]which version scored, and what came before it[/]")
-    console.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {result.seconds:.0f} s[/]")
+    console.print(f"\n[dim]{summary.rows_per_second:,.0f} rows/s; {time_taken()}[/]")

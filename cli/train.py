@@ -19,6 +19,7 @@ from cli.console import (
     print_step,
     run_log,
     run_py,
+    time_taken,
     tool,
 )
 from cli.own_file import file_options, with_file
@@ -65,7 +66,7 @@ def command(options: Options, file: str | None, yes: bool) -> None:
     out.print("\n[bold]Look[/]")
     for command, what in _links(result, run_py(options.stack)).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
-    out.print(f"\n[dim]{result.seconds:.0f} s[/]")
+    out.print(f"\n[dim]{time_taken()}[/]")
     if result.outcome == "refused":
         sys.exit(GateError.exit_code)
 

@@ -3,7 +3,6 @@
 python run.py deploy
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +63,6 @@ class DeployResult:
     deployment: Deployment
     can_roll_back: bool
     run_id: str
-    seconds: float
 
 
 def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback | None, on_step: OnStep) -> DeployResult:
@@ -73,7 +71,6 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
     Raises StackError for a stack without a model deployer, for a version that does not start and for one that fails
     the smoke test: what was deployed before goes on serving. GateError when there is nothing to roll back to.
     """
-    started = time.monotonic()
     with launching("deploy", stack_name, on_step, model_name=config.model_name) as launch:
         active_deployer()
         configured = launch.configured(deploy, step_names(config), run_name=launch.run_name)
@@ -81,9 +78,7 @@ def launch_deploy(config: DeployConfig, stack_name: str, *, rollback: Rollback |
             run = launch.run(lambda: configured(config))
         deployment = report_of(run, DEPLOYMENT, Deployment)
         earlier = reigning(registry_of(launch.stack, config.model_name).history())[:-1]
-    return DeployResult(
-        deployment=deployment, can_roll_back=bool(earlier), run_id=str(run.id), seconds=time.monotonic() - started
-    )
+    return DeployResult(deployment=deployment, can_roll_back=bool(earlier), run_id=str(run.id))
 
 
 @contextmanager

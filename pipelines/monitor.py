@@ -3,7 +3,6 @@
 python run.py monitor
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +54,6 @@ class MonitorResult:
     evidently: Path
     run_id: str
     dashboard_url: str | None
-    seconds: float
 
 
 def launch_monitor(config: MonitorConfig, stack_name: str, *, on_step: OnStep) -> MonitorResult:
@@ -64,7 +62,7 @@ def launch_monitor(config: MonitorConfig, stack_name: str, *, on_step: OnStep) -
     Raises StackError for a stack or a prediction database that cannot be used, SentimentError when there is no champion
     or it was registered without a reference.
     """
-    started, workspace = time.monotonic(), home() / "evidently"
+    workspace = home() / "evidently"
     with launching("monitor", stack_name, on_step, model_name=config.model_name) as launch:
         configured = launch.configured(monitor, STEP_NAMES, run_name=launch.run_name)
         run = launch.run(lambda: configured(config))
@@ -84,7 +82,6 @@ def launch_monitor(config: MonitorConfig, stack_name: str, *, on_step: OnStep) -
             evidently=workspace,
             run_id=str(run.id),
             dashboard_url=get_run_url(run),
-            seconds=time.monotonic() - started,
         )
 
 

@@ -3,7 +3,6 @@
 python run.py retrain
 """
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -76,7 +75,6 @@ class RetrainResult:
     feedback: FeedbackReport
     trained: TrainResult
     rollout: Rollout
-    seconds: float
 
     @property
     def outcome(self) -> Outcome:
@@ -114,7 +112,6 @@ def launch_retrain(
     """
     if not decision.retrain:
         raise SentimentError(decision.summary, "Let it go on: python run.py retrain resume --reason WHY")
-    started = time.monotonic()
     stack = load_stack(stack_name)
     learnt = _training(config, stack)
     lifecycle = settled_lifecycle(stack, config.model_name, on_step)
@@ -127,7 +124,7 @@ def launch_retrain(
     rollout = Rollout()
     if trained.registration.promoted and config.deploy and "model_deployer" in stack.enabled():
         rollout = _roll_out(config, stack, lifecycle, on_step)
-    result = RetrainResult(decision, feedback, trained, rollout, time.monotonic() - started)
+    result = RetrainResult(decision, feedback, trained, rollout)
     keep(
         config.model_name,
         lambda journal: record_outcome(journal, start, result.outcome, result.summary, version_of(trained)),
@@ -153,7 +150,6 @@ def _train(
     use_cache: bool,
     on_step: OnStep,
 ) -> tuple[FeedbackReport, TrainResult]:
-    started = time.monotonic()
     with launching("retrain", stack_name, on_step, model_name=config.model_name) as launch:
         digest = source_digest(learnt.dataset)
         configured = launch.configured(
@@ -161,7 +157,7 @@ def _train(
         )
         run = launch.run(lambda: configured(learnt, config.feedback, digest, decision))
         feedback = report_of(run, FEEDBACK_REPORT, FeedbackReport)
-        return feedback, train_result(run, launch, config.model_name, started)
+        return feedback, train_result(run, launch, config.model_name)
 
 
 def _roll_out(config: RetrainConfig, stack: StackConfig, lifecycle: Lifecycle, on_step: OnStep) -> Rollout:

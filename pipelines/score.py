@@ -3,7 +3,6 @@
 python run.py score
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,7 +46,6 @@ class ScoreResult:
 
     summary: ScoringSummary
     run_id: str
-    seconds: float
 
 
 def launch_score(
@@ -58,13 +56,12 @@ def launch_score(
     Raises DataError for a source that cannot be read, StackError for a stack or a database that cannot be used,
     SentimentError when there is no champion.
     """
-    started = time.monotonic()
     with launching("score", stack_name, on_step, model_name=config.model_name) as launch:
         configured = launch.configured(score, STEP_NAMES, run_name=launch.run_name)
         with repeating(lambda: _tell_progress(launch.run_name, on_progress), POLL_SECONDS):
             run = launch.run(lambda: configured(config, batch))
         summary = report_of(run, SCORING_SUMMARY, ScoringSummary)
-    return ScoreResult(summary=summary, run_id=str(run.id), seconds=time.monotonic() - started)
+    return ScoreResult(summary=summary, run_id=str(run.id))
 
 
 def schedule_score(config: ScoreConfig, stack_name: str, cron: str) -> Scheduled:

@@ -4,7 +4,6 @@ python run.py train
 """
 
 import os
-import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -149,7 +148,6 @@ class TrainResult:
     run_id: str
     dashboard_url: str | None
     tracking_uri: str | None
-    seconds: float
 
     @property
     def outcome(self) -> Literal["promoted", "refused", "unchanged"]:
@@ -175,14 +173,13 @@ def launch_train(config: TrainConfig, digest: str, stack_name: str, *, use_cache
     Raises ConfigError for a step name the run does not have and for other data than the champion's, StackError for a
     stack that cannot be used, DataError when the data does not pass validation.
     """
-    started = time.monotonic()
     with launching("train", stack_name, on_step, model_name=config.model_name) as launch:
         require_place_for(config, registry_of(launch.stack, config.model_name))
         configured = launch.configured(
             train, step_names(config), config.steps, run_name=launch.run_name, enable_cache=use_cache
         )
         run = launch.run(lambda: configured(config, digest))
-        return train_result(run, launch, config.model_name, started)
+        return train_result(run, launch, config.model_name)
 
 
 def version_of(result: TrainResult) -> str | None:
@@ -191,8 +188,8 @@ def version_of(result: TrainResult) -> str | None:
     return str(version) if version else None
 
 
-def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, started: float) -> TrainResult:
-    """What a finished run with the steps of `prepare` and `fit` has to tell; `started` is by the monotonic clock."""
+def train_result(run: PipelineRunResponse, launch: Launch, model_name: str) -> TrainResult:
+    """What a finished run with the steps of `prepare` and `fit` has to tell."""
     champion = registry_of(launch.stack, model_name).champion()
     return TrainResult(
         decision=report_of(run, GATE_DECISION, GateDecision),
@@ -201,7 +198,6 @@ def train_result(run: PipelineRunResponse, launch: Launch, model_name: str, star
         run_id=str(run.id),
         dashboard_url=get_run_url(run),
         tracking_uri=launch.stack.tracking_uri,
-        seconds=time.monotonic() - started,
     )
 
 
