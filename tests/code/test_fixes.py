@@ -105,6 +105,9 @@ def _require_well_said(error: SentimentError) -> None:
         ("", "Say: --set a=b", "Say: --set a=b"),
         ("no-such-command", "Say: --set a=b", "Say: --set a=b"),
         ("train my.csv", "Write line 3 again.", "Write line 3 again."),
+        ("train a.csv", "Out: sed 3d a.csv > 'a b.csv'", "Out: sed 3d a.csv > 'a b.csv'; RUN train 'a b.csv'"),
+        ("score --set dataset.path=a.gz", "Out: mv a.gz a", "Out: mv a.gz a; RUN score --set dataset.path=a"),
+        ("retrain", "Out: mv a.gz a", "Out: mv a.gz a"),
         ("train my.csv", f"A: --set a=b{OR}B by hand", f"A: RUN train my.csv --set a=b{OR}B by hand"),
     ],
 )

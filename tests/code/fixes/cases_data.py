@@ -72,7 +72,7 @@ file(
 )
 file("sentiment/data/encoding: …, but it reads as ….", "a.csv", LABELLED.replace("fine", "좋아요 정말").encode("cp949"))
 file("sentiment/data/encoding: ….", "a.csv", LABELLED.encode() + b"\xff\xfe\xfd\x80\x81 odd,positive\n", NAME="latin-1")
-file(f"{FILES}…: the name does not say which format this is.", "a.txt", GOOD.replace(",", "\t"))
+file(f"{FILES}…: the name does not say which format this is.", "a.txt", GOOD.replace(",", "\t").encode("utf-16"))
 file(f"{FILES}… is empty.", "a.csv", b"\xef\xbb\xbf\n", by_hand={"Write or download it again": LABELLED})
 file(
     f"{FILES}… has a header (…) but no rows.",
