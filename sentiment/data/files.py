@@ -60,15 +60,15 @@ def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.Data
     one may have been given out by then.
     """
     form = config.format or format_of(path)
-    if form is None:
-        raise DataError(
-            f"{path}: the name does not say which format this is.",
-            f"Its content looks like this: {option('dataset.format', looks_like(path))}{_encoding_of(path)}",
-        )
     with tempfile.TemporaryDirectory(prefix="reading-") as folder:
         plain = unpacked(path, Path(folder))
         if _is_blank(plain):
             raise DataError(f"{path} is empty.", f"Write or download it again{OR}{OTHER_FILE}")
+        if form is None:
+            raise DataError(
+                f"{path}: the name does not say which format this is.",
+                f"Its content looks like this: {option('dataset.format', looks_like(plain))}{_encoding_of(plain)}",
+            )
         if form != "parquet":
             plain = as_utf8(path, plain, config.encoding, Path(folder))
         if form == "parquet":

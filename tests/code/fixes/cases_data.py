@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -240,6 +241,25 @@ def no_header(world: World) -> None:
 @case(f"{INSPECTION}… has no column … (dataset.…); it has ….")
 def no_such_column(world: World) -> None:
     inspected(world, GOOD, text_column="texts")
+
+
+@case(f"{INSPECTION}{{cause}}")
+def json_of_columns(world: World) -> None:
+    columns = {"text": dict(enumerate(TEXTS)), "label": dict(enumerate(("neg", "pos", "neg", "pos")))}
+    inspected(world, json.dumps(columns), "a.json")
+
+
+@case(f"{INSPECTION}… begins with … of comments.")
+def comments(world: World) -> None:
+    inspected(world, "# exported\n# today\n" + GOOD)
+
+
+@case(f"{INSPECTION}…: every row has the label … (…).")
+def one_label(world: World) -> None:
+    inspected(
+        world, table("text,label,mood", *(f"{text},x,{'neg' if at % 2 else 'pos'}" for at, text in enumerate(TEXTS)))
+    )
+    world.blanks["NAME"] = "mood"
 
 
 @case(f"{INSPECTION}… has no column of texts; it has ….")
