@@ -290,6 +290,13 @@ def no_version(world: World) -> None:
     world.attempt = lambda: of.registry.get(wanted[0])
 
 
+@case(f"{REGISTRY}… has no version …. | others")
+def other_version(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of)
+    instead(world, 9, 1, of.registry.get, "Name one that there is: 1")
+
+
 @case(f"{REGISTRY}Version … of … has no report ….")
 def no_report(world: World) -> None:
     of = lifecycle(world)
