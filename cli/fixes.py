@@ -7,13 +7,15 @@ from itertools import pairwise
 
 import click
 
-from cli.console import DEFAULT_STACK, run_py, tool
+from cli.console import DEFAULT_STACK, python, run_py, tool
 from sentiment.errors import OR
 
 # Options that end a way out, such as `Set it: --set dataset.encoding=cp949`.
 _OPTIONS = re.compile(r"(?:^|(?<=[:?.] ))--[a-z]+ .*$")
 _RUN = re.compile(r"(?:^|(?<=[:?.] ))python run\.py\b")
 _ZENML = re.compile(r"(?:^|(?<=[:?.] ))zenml\b")
+# Commands that write a file anew, and its name.
+_WRITES = re.compile(r": (?:(?:\(printf|iconv|sed|\S+ -c) .*> |mv \S+ )('[^']*'|\S+)$")
 # Where a command has what the config of train has at its top.
 _BELOW = {"retrain": "train.", "monitor": "retrain.train."}
 _OF_TRAIN = re.compile(r"(--set '?)(?=(?:dataset|split|validation|candidates|baseline|evaluation|gate|normaliser)\b)")
@@ -34,19 +36,34 @@ def pasted(fix: str, stack: str = DEFAULT_STACK) -> str:
 def _completed(line: str, group: click.Group, arguments: Sequence[str]) -> str:
     typed = _typed(group, arguments)
     stack = typed.meta.get("stack", DEFAULT_STACK) if typed else DEFAULT_STACK
-    line = pasted(line, stack)
+    line = pasted(line, stack).replace(": python -c ", f": {python()} -c ")
     found = _OPTIONS.search(line)
+    if typed and (written := _WRITES.search(line)):
+        return f"{line}{_then(typed, list(arguments), shlex.split(written[1])[0])}"
     if typed is None or found is None or f"--{_name(found[0])}" not in _options_of(typed):
         return line
-    name, options, given = typed.info_name or "", found[0], list(arguments)
-    options = _OF_TRAIN.sub(rf"\g<1>{_BELOW.get(name, '')}", options)
-    given = _without(given, shlex.split(options))
-    file = typed.params.get("file")
+    options = _OF_TRAIN.sub(rf"\g<1>{_BELOW.get(typed.info_name or '', '')}", found[0])
     path = _PATH.match(options)
-    if file and path and file in given:
-        given[given.index(file)] = (path["quoted"] or path["plain"]).strip('"')
-        options = ""
-    return f"{line[: found.start()]}{run_py(DEFAULT_STACK)} {shlex.join(given)} {options}".rstrip()
+    if path and typed.params.get("file"):
+        named = (path["quoted"] or path["plain"]).strip('"')
+        return f"{line[: found.start()]}{_on_file(typed, list(arguments), named)}"
+    given = _without(list(arguments), shlex.split(options))
+    return f"{line[: found.start()]}{run_py(DEFAULT_STACK)} {shlex.join(given)} {options}"
+
+
+def _on_file(typed: click.Context, given: list[str], path: str) -> str:
+    """What was typed, for another file."""
+    if (file := typed.params.get("file")) in given:
+        given[given.index(file)] = path
+    else:
+        given = [*_without(given, ["--set", "dataset.path="]), "--set", f"dataset.path={path}"]
+    return f"{run_py(DEFAULT_STACK)} {shlex.join(given)}"
+
+
+def _then(typed: click.Context, given: list[str], path: str) -> str:
+    """What follows a command that wrote the file anew."""
+    named = typed.params.get("file") or any(word.startswith("dataset.path=") for word in given)
+    return f"; {_on_file(typed, given, path)}" if named else ""
 
 
 def _without(given: list[str], said: list[str]) -> list[str]:

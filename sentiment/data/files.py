@@ -25,7 +25,7 @@ from sentiment.data.dialect import (
     reader,
     unquote,
 )
-from sentiment.data.encoding import BLOCK, OTHER_FILE, as_utf8, blocks
+from sentiment.data.encoding import BLOCK, OTHER_FILE, UTF8, as_utf8, blocks, encoding_of
 from sentiment.data.names import counted, listed, masked
 from sentiment.errors import OR, DataError, option
 
@@ -60,15 +60,15 @@ def batches(path: Path, config: DatasetConfig, *, rows: int) -> Iterator[pl.Data
     one may have been given out by then.
     """
     form = config.format or format_of(path)
-    if form is None:
-        raise DataError(
-            f"{path}: the name does not say which format this is.",
-            f"Its content looks like this one: {option('dataset.format', looks_like(path))}",
-        )
     with tempfile.TemporaryDirectory(prefix="reading-") as folder:
         plain = unpacked(path, Path(folder))
         if _is_blank(plain):
             raise DataError(f"{path} is empty.", f"Write or download it again{OR}{OTHER_FILE}")
+        if form is None:
+            raise DataError(
+                f"{path}: the name does not say which format this is.",
+                f"Its content looks like this: {option('dataset.format', looks_like(plain))}{_encoding_of(plain)}",
+            )
         if form != "parquet":
             plain = as_utf8(path, plain, config.encoding, Path(folder))
         if form == "parquet":
@@ -125,10 +125,17 @@ def looks_like(path: Path) -> Format:
         start = file.read(BLOCK)
     if start.startswith(_PARQUET):
         return "parquet"
-    lines = start.decode("utf-8", errors="replace").removeprefix("\ufeff").splitlines(keepends=True)
-    if "".join(lines).lstrip()[:1] in {"{", "["}:
+    text = start.decode(encoding_of(path) or UTF8, errors="replace").removeprefix("\ufeff")
+    lines = text.splitlines(keepends=True)
+    if text.lstrip()[:1] in {"{", "["}:
         return "jsonl"
     return "tsv" if fitting_separator(lines, ",", '"') == "\t" else "csv"
+
+
+def _encoding_of(path: Path) -> str:
+    """The option that says an encoding which is not the usual one."""
+    found = encoding_of(path)
+    return f" {option('dataset.encoding', found)}" if found not in {UTF8, None} else ""
 
 
 def _is_blank(plain: Path) -> bool:

@@ -473,8 +473,9 @@ def _check_labels(frame: pl.DataFrame, config: DatasetConfig) -> None:
 
 def _labels_there(config: DatasetConfig, there: list[str]) -> str:
     """The ways out when a label has no row: two labels at least are needed, each with rows."""
-    column = "Name the column of labels, or that of ratings: --set dataset.label_column=NAME"
-    ratings = f"{OR}The same with ratings: --set dataset.rating_column=NAME"
+    column = "Name the column of labels: --set dataset.label_column=NAME"
+    # Else a column of labels goes before the ratings.
+    ratings = f"{OR}Name the column of ratings: {option('dataset.label_column', '')} --set dataset.rating_column=NAME"
     if not there:
         return f"{column}{ratings}"
     if len(there) >= LEAST_LABELS:

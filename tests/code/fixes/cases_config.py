@@ -314,3 +314,28 @@ def wrong_type(world: World) -> None:
 @case("sentiment/stored: … cannot be read: it is not JSON (…).")
 def not_json(world: World) -> None:
     stored(world, '{"rows": ', by=DAMAGED)
+
+
+@case(f"{LOAD}…: … …. | no --set")
+def stack_value(world: World) -> None:
+    from sentiment.config.load import validate
+    from sentiment.config.stack import StackConfig
+
+    raw: dict[str, Any] = {"name": "mine", "description": "", "components": {}, "settings": {"runtime": "outside"}}
+    world.attempt = lambda: validate(raw, StackConfig, "mine.yaml")
+    world.by_hand = {"Its default: write runtime: null": lambda: raw.update(settings={"runtime": None})}
+
+
+@case(f"{LOAD}…: … …. | required")
+def required_key(world: World) -> None:
+    from sentiment.config.load import validate
+    from sentiment.config.stack import StackConfig
+
+    raw: dict[str, Any] = {"description": "", "components": {}}
+    world.attempt = lambda: validate(raw, StackConfig, "mine.yaml")
+    world.by_hand = {"Give it one: write name: VALUE": lambda: raw.update(name="mine")}
+
+
+@case(f"{LOAD}…. | no UTF-8")
+def config_in_cp949(world: World) -> None:
+    config_file(world, "name: 리뷰\n".encode("cp949"))

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -72,7 +73,7 @@ file(
 )
 file("sentiment/data/encoding: …, but it reads as ….", "a.csv", LABELLED.replace("fine", "좋아요 정말").encode("cp949"))
 file("sentiment/data/encoding: ….", "a.csv", LABELLED.encode() + b"\xff\xfe\xfd\x80\x81 odd,positive\n", NAME="latin-1")
-file(f"{FILES}…: the name does not say which format this is.", "a.txt", GOOD.replace(",", "\t"))
+file(f"{FILES}…: the name does not say which format this is.", "a.txt", GOOD.replace(",", "\t").encode("utf-16"))
 file(f"{FILES}… is empty.", "a.csv", b"\xef\xbb\xbf\n", by_hand={"Write or download it again": LABELLED})
 file(
     f"{FILES}… has a header (…) but no rows.",
@@ -173,8 +174,166 @@ file(
     '{"text": "a", "label": "positive", "category": ["x"]}\n{"text": "b", "label": "negative"}\n',
 )
 file(f"{READ}… has no column … (dataset.…_column); it has ….", "a.csv", LABELLED, "text_column=texts")
+SPLIT, SELECT = "sentiment/data/split: ", "SELECT id, text, label FROM reviews"
 SOURCES, DATABASE = "sentiment/data/sources/__init__: ", "sentiment/data/sources/database: "
 file(f"{SOURCES}dataset: query and a path … go together.", "a.csv", LABELLED, "query=SELECT 1")
+
+
+# Places whose fix depends on the file
+
+file(f"{DIALECT}…: … (…) are between the columns, not …. | tabs", "a.csv", LABELLED.replace(",", "\t"))
+file(f"{DIALECT}…: … (…) are between the columns, not …. | commas", "a.tsv", LABELLED)
+file(
+    f"{LABELS}{{cause}} | values that no command may hold",
+    "a.csv",
+    table("text,label,mood,rating", "a,010-1234-5678,positive,5", "b,negative,negative,1"),
+    NAME="mood",
+)
+file(f"{LABELS}{{cause}} | a value that is dropped", "a.csv", LABELLED + "meh,unclear\n")
+file(f"{READ}…: no row is left after …. | sample", "a.csv", LABELLED, "sample_rate=0.000001")
+file(
+    f"{READ}…: the column … holds lists or objects. | texts",
+    "a.jsonl",
+    '{"text": ["a"], "body": "a", "label": "positive"}\n{"text": ["b"], "body": "b", "label": "negative"}\n',
+    NAME="body",
+)
+file(
+    f"{READ}… has no column … (dataset.…_column); it has …. | not near",
+    "a.csv",
+    LABELLED,
+    "text_column=body",
+    NAME="text",
+)
+file(
+    f"{FILES}…, line …: … where the header has …. | too few",
+    "a.csv",
+    table("text,label", "fine,positive", "bad"),
+    by_hand={"Write all fields of line 3": LABELLED, "Take the line out": LABELLED},
+)
+file(
+    f"{FILES}…, line …: … where the header has …. | quoting that is off",
+    "a.csv",
+    table("text,label", '"fine, really",positive', "bad,negative"),
+    "quote_char=null",
+    by_hand={"Write the text of line 2 between double quotes": LABELLED},
+)
+file(
+    "sentiment/data/encoding: dataset.encoding is …, which is no encoding of texts. | bytes",
+    "a.csv",
+    LABELLED.replace("fine", "좋아요 정말").encode("cp949"),
+    "encoding=base64",
+)
+file("sentiment/data/encoding: …. | packed", "a.csv", gzip.compress(GOOD.encode()))
+file(
+    "sentiment/data/encoding: …. | workbook",
+    "a.csv",
+    b"PK\x03\x04" + bytes(200),
+    by_hand={"Save its table as CSV": LABELLED},
+)
+file(
+    "sentiment/data/encoding: …. | old workbook",
+    "a.csv",
+    b"\xd0\xcf\x11\xe0" + bytes(200),
+    by_hand={"Save its table as CSV": LABELLED},
+)
+file(
+    "sentiment/data/encoding: …. | PDF",
+    "a.csv",
+    b"%PDF-1.7\n" + bytes(range(256)),
+    by_hand={"take the table of texts out of it": LABELLED},
+)
+file("sentiment/data/encoding: …. | zero byte", "a.csv", "text,label\na\0b,positive\n")
+file(
+    f"{FILES}…: the name does not say which format this is. | lines",
+    "a.txt",
+    '{"text": "a", "label": "positive"}\n{"text": "b", "label": "negative"}\n',
+)
+
+
+NO_LABEL = f"{READ}…: no row has the label … (rows by label: …)."
+
+
+@case(f"{LABELS}{{cause}} | values that are all unknown")
+def all_unknown(world: World) -> None:
+    world.reading("a.csv", table("text,label", "a,1", "b,0", "c,0"))
+    meaning = 'dataset.label_values={"1": positive, "0": negative}'
+    world.by_hand['--set \'dataset.label_values={"0": "LABEL", "1": "LABEL"}\''] = lambda: world.overrides.append(
+        meaning
+    )
+
+
+@case(f"{NO_LABEL} | none")
+def no_labels(world: World) -> None:
+    named_either_way(world, table("text,mood,stars", "a,positive,5", "b,negative,1"))
+
+
+@case(f"{NO_LABEL} | one")
+def only_one_label(world: World) -> None:
+    named_either_way(world, table("text,label,mood,stars", "a,positive,positive,5", "b,positive,negative,1"))
+    world.by_hand["Add rows of another label than positive"] = lambda: world.write("a.csv", LABELLED)
+
+
+def named_either_way(world: World, content: str) -> None:
+    """NAME is another column in each way out."""
+    world.reading("a.csv", content)
+    carry_out = world.carry_out
+
+    def named(way: str) -> None:
+        carry_out(way.replace("NAME", "stars" if "rating_column" in way else "mood"))
+
+    world.carry_out = named  # type: ignore[method-assign]
+
+
+def parquet() -> bytes:
+    import polars as pl
+
+    buffer = io.BytesIO()
+    pl.DataFrame({"text": ["a", "b"], "label": ["positive", "negative"]}).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+file("sentiment/data/encoding: …. | Parquet", "a.csv", parquet())
+file(f"{FILES}…: the name does not say which format this is. | Parquet", "a.bin", parquet())
+
+
+@case(f"{FILES}… is not a Parquet file, or only a part of one. | a part")
+def half_a_parquet(world: World) -> None:
+    world.reading("a.parquet", parquet()[:-20])
+    world.by_hand = {"Write or download it again": lambda: world.write("a.parquet", parquet())}
+
+
+@case(f"{SOURCES}dataset: query and a path … go together. | no query")
+def no_query(world: World) -> None:
+    database(world, SELECT)
+    world.overrides = world.overrides[:1]
+
+
+@case(f"{SPLIT}The … split has no row of the label …: …. | enough rows")
+def unlucky_split(world: World) -> None:
+    splitting(world, 600, "split.validation=0.0000001")
+
+
+@case("sentiment/data/validate: The data failed … of …: …. | shares")
+def broken_bounds(world: World) -> None:
+    rows = [f"review number {n} of all,{('negative', 'positive')[n % 2]}" for n in range(600)]
+    world.reading("a.csv", table("text,label", *rows, *[f" ,{('negative', 'positive')[n % 2]}" for n in range(60)]))
+    world.overrides += ["validation.max_near_duplicate_share=0.5"]
+
+    def validated() -> None:
+        config = world.train_config()
+        splits, _ = read(config.dataset)
+        cleaned, cleaning = clean(splits, config.normaliser)
+        validate(split(cleaned, config.split), cleaning, config.validation).require_passed()
+
+    world.attempt = validated
+    world.by_hand = {
+        "Mend the rows at fault in the source": lambda: world.write("a.csv", table("text,label", *distinct()))
+    }
+
+
+def distinct() -> list[str]:
+    words = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(600)]
+    return [f"{word[:8]} {word[8:20]} {word[20:40]},{('negative', 'positive')[n % 2]}" for n, word in enumerate(words)]
 
 
 @case(f"{FILES}… cannot be read: ….")
@@ -242,6 +401,25 @@ def no_such_column(world: World) -> None:
     inspected(world, GOOD, text_column="texts")
 
 
+@case(f"{INSPECTION}{{cause}}")
+def json_of_columns(world: World) -> None:
+    columns = {"text": dict(enumerate(TEXTS)), "label": dict(enumerate(("neg", "pos", "neg", "pos")))}
+    inspected(world, json.dumps(columns), "a.json")
+
+
+@case(f"{INSPECTION}… begins with … of comments.")
+def comments(world: World) -> None:
+    inspected(world, "# exported\n# today\n" + GOOD)
+
+
+@case(f"{INSPECTION}…: every row has the label … (…).")
+def one_label(world: World) -> None:
+    inspected(
+        world, table("text,label,mood", *(f"{text},x,{'neg' if at % 2 else 'pos'}" for at, text in enumerate(TEXTS)))
+    )
+    world.blanks["NAME"] = "mood"
+
+
 @case(f"{INSPECTION}… has no column of texts; it has ….")
 def only_numbers(world: World) -> None:
     inspected(world, table("a,b", "1,2", "3,4"))
@@ -279,9 +457,6 @@ def postgresql(world: World) -> None:
     world.by_hand["postgresql://user@host/database"] = lambda: world.monkeypatch.setenv(
         "REVIEWS", f"sqlite:///{world.folder}/reviews.db"
     )
-
-
-SELECT = "SELECT id, text, label FROM reviews"
 
 
 @case(f"{DATABASE}The query on … gives no rows.")
@@ -473,9 +648,6 @@ def splitting(world: World, rows: int, *overrides: str, dates: bool = True) -> N
         return split(clean(splits, config.normaliser)[0], config.split)
 
     world.attempt = cleaned_and_split
-
-
-SPLIT = "sentiment/data/split: "
 
 
 @case(f"{SPLIT}split.method is 'given', but the dataset gives no test set.")

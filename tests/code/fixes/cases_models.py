@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from sentiment import Predictor
 from sentiment.data.reviews import Splits
@@ -26,9 +27,9 @@ from sentiment.models.folder import folder_digest, load_classifier, write_manife
 from sentiment.models.majority import MajorityClassifier
 from sentiment.models.onnx import _session
 from sentiment.monitoring.reference import Reference
-from sentiment.pages import drawing
 from sentiment.registry import Registry, default_tracking_uri
 from sentiment.registry.tracking import connect, require_answer, stack_errors
+from sentiment.retraining.reproduction import find_version, reproduce
 from sentiment.store.database import default_database_url
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import data_parallel
@@ -289,6 +290,13 @@ def no_version(world: World) -> None:
     world.attempt = lambda: of.registry.get(wanted[0])
 
 
+@case(f"{REGISTRY}… has no version …. | others")
+def other_version(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of)
+    instead(world, 9, 1, of.registry.get, "Name one that there is: 1")
+
+
 @case(f"{REGISTRY}Version … of … has no report ….")
 def no_report(world: World) -> None:
     of = lifecycle(world)
@@ -321,6 +329,69 @@ def damaged(world: World) -> Lifecycle:
 def damaged_in_the_store(world: World) -> None:
     of = damaged(world)
     world.attempt = lambda: of.registry.fetch(of.registry.champion().version, world.folder / "fetched")  # type: ignore[union-attr]
+
+
+@case(f"{REGISTRY}The files of … version … are gone from ….")
+def files_gone(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of, promote=True)
+    second = registered(world, of, promote=True)
+    shutil.rmtree(Path(of.registry.get(second).source.removeprefix("file://")))
+    world.attempt = lambda: of.registry.fetch(of.registry.champion().version, world.folder / "fetched")  # type: ignore[union-attr]
+
+
+@case("sentiment/registry/tracking: … was moved or copied from …: its records still name the files there.")
+def moved_home(world: World) -> None:
+    from stacks import homes
+    from stacks.catalogue import load_stack
+
+    of = lifecycle(world)
+    registered(world, of, promote=True)
+    shutil.move(world.folder / "home", world.folder / "elsewhere")
+    world.monkeypatch.setenv("SENTIMENT_HOME", str(world.folder / "elsewhere"))
+    world.attempt = lambda: connect(default_tracking_uri())
+    world.commands["stack up"] = lambda _: homes.renew_paths(load_stack("laptop"))
+
+
+REPRODUCTION = "sentiment/retraining/reproduction: "
+
+
+@case(f"{REPRODUCTION}… has no version ….")
+def no_such_digest(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of)
+    wanted = ["0123456789"]
+    world.attempt = lambda: find_version(of.registry, wanted[0])
+    # The list shows the numbers.
+    listed = world.carry_out
+    world.carry_out = lambda way: (listed(way), wanted.__setitem__(0, "1"))  # type: ignore[assignment, func-returns-value]
+
+
+@case(f"{REPRODUCTION}Version … of … does not say how it was trained.")
+def unknown_training(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of)
+    rows = make_reviews([0, 1] * 20, text=[f"{'good' if n % 2 else 'bad'} {n}" for n in range(40)])
+    config = world.train_config().model_copy(update={"candidates": (LinearConfig(kind="linear", name="linear"),)})
+    folder = world.folder / "trained"
+
+    def train(_: object) -> None:
+        linear = config.candidates[0]
+        assert isinstance(linear, LinearConfig)
+        train_linear(linear, rows, rows, normaliser=NORMALISER, seed=config.seed).save(folder)
+        of.register(
+            folder,
+            digest=folder_digest(folder),
+            dataset_digest="d",
+            metrics={},
+            card="",
+            actor="ci",
+            tags={"candidate": "linear"},
+            reports={"config.yaml": yaml.safe_dump(config.model_dump(mode="json"))},
+        )
+
+    world.commands["train"] = train
+    world.attempt = lambda: reproduce(of.registry, of.registry.versions()[-1], rows, rows)
 
 
 PREDICTOR = "sentiment/predictor: "
@@ -476,15 +547,6 @@ def nothing_held_out(world: World) -> None:
         return Reference.build(classifier, Splits(some, held, held), 1, accuracy=0.5, macro_f1=0.5)
 
     world.attempt = build
-
-
-@case("sentiment/pages/drawing: The font for the pictures is missing.")
-def no_font(world: World) -> None:
-    found = drawing.find_spec
-    world.monkeypatch.setattr(drawing, "find_spec", lambda _: None)
-    world.attempt = drawing.font_file.__wrapped__
-    put = lambda: world.monkeypatch.setattr(drawing, "find_spec", found)  # noqa: E731
-    world.by_hand = {"pip install koreanize-matplotlib": put}
 
 
 TRACKING = "sentiment/registry/tracking: "

@@ -21,8 +21,14 @@ from sentiment.config.retrain import RetrainConfig
 from sentiment.config.score import ScoreConfig
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError, SentimentError
+from sentiment.messages import language
 from sentiment.registry.registry import Registry
-from sentiment.retraining.training import require_data_of_champion, require_place_for, training_config
+from sentiment.retraining.training import (
+    require_data_of_champion,
+    require_own_texts,
+    require_place_for,
+    training_config,
+)
 from sentiment.scoring.answers import check_out
 from sentiment.scoring.collect import collect
 from sentiment.scoring.score import table_rows
@@ -31,6 +37,7 @@ from sentiment.store.database import StoreError, _checked, default_database_url
 from sentiment.store.log import PredictionLog
 from sentiment.store.scores import Target
 from stacks.reach import Finding
+from tests.code.evaluation_factories import make_reviews
 from tests.code.fixes.cases_models import instead, lifecycle, registered
 from tests.code.fixes.registered import case
 from tests.code.fixes.world import GOOD, World
@@ -349,6 +356,7 @@ def run_that_fails(world: World, raised: Exception | None, steps: list[Any], *by
     """A run that ends in a failure, and the same one once more."""
     held = [True]
     world.monkeypatch.setattr(watching, "_steps", lambda _: steps)
+    world.monkeypatch.setattr(watching, "_gone_artifact", lambda *_: None)
 
     def run() -> None:
         if held[0]:
@@ -379,6 +387,60 @@ def failed_step(world: World) -> None:
 )
 def lost_step(world: World) -> None:
     run_that_fails(world, None, [step(None)], "Run the same command again", "If memory ran out, give the step more")
+
+
+@case("pipelines/common/watching: The step … needs …, which an earlier run made and which is gone.")
+def gone_artifact(world: World) -> None:
+    store = SimpleNamespace(active_stack=SimpleNamespace(artifact_store=SimpleNamespace(path="/zenml/store")))
+    world.monkeypatch.setattr(watching, "Client", lambda: store)
+    gone = watching._gone_artifact("train", "No such file or directory: '/zenml/store/a/r.parquet'")
+    assert gone
+    held = [gone]
+
+    def run() -> None:
+        for error in held:
+            raise error
+
+    world.attempt = run
+    world.by_hand = {"Make it again: --no-cache": held.clear}
+
+
+@case("pipelines/common/launching: The rows that version … learnt from are not in this ZenML.")
+def rows_elsewhere(world: World) -> None:
+    known: dict[str, Any] = {}
+    world.monkeypatch.setattr(launching, "Client", lambda: SimpleNamespace(get_artifact_version=known.__getitem__))
+    version = SimpleNamespace(version=3, tags={"rows": "an-id"})
+    world.attempt = lambda: launching._stored(version, "rows")  # type: ignore[arg-type]
+    there = SimpleNamespace(load=lambda: make_reviews([0, 1]))
+    world.by_hand = {"Ask where it was trained, with the --stack of that run": lambda: known.update({"an-id": there})}
+
+
+@case("sentiment/messages: … is neither en nor ko.")
+def unknown_language(world: World) -> None:
+    world.monkeypatch.setenv("SENTIMENT_LANG", "fr")
+    world.attempt = language
+
+
+@case("cli/report: … has no versions yet.")
+def nothing_to_report(world: World) -> None:
+    of = lifecycle(world)
+    world.monkeypatch.setattr(Registry, "page", lambda *_: "<p>report</p>")
+    calling(world, "report")
+    assert not of.registry.versions()
+
+
+@case(f"{RETRAINING}The config names … (…), which is synthetic; the champion … version … learnt from ….")
+def synthetic_texts(world: World) -> None:
+    file = world.write("good.csv", GOOD)
+    given = ["dataset=sample"]
+    world.blanks = {"FILE": str(file)}
+
+    def check() -> None:
+        config = load_config(CONFIGS / "score.yaml", ScoreConfig, given)
+        require_own_texts(config.dataset, OneChampion(shop()))  # type: ignore[arg-type]
+
+    world.attempt = check
+    world.commands = {"score": lambda params: given.append(f"dataset.path={params['file']}")}
 
 
 @case("pipelines/common/launching: … …: …")

@@ -20,8 +20,11 @@ OTHER_ROOMS = (
 ELSEWHERE: dict[str, str] = {}
 
 
+VARIANT = " | "
+
+
 def case(*names: str) -> Callable[[Case], Case]:
-    """Register a case for the errors of these names."""
+    """Register a case for the errors of these names. `NAME | VARIANT` is one more of a place with several fixes."""
 
     def registered(function: Case) -> Case:
         for name in names:

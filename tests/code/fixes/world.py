@@ -19,7 +19,9 @@ from sentiment.data.read import read
 from sentiment.data.sources import check
 from sentiment.errors import OR, SentimentError
 
-COMMAND = re.compile(r"(?:^|(?<=[:?.] ))((?:\(printf|iconv|sed|mv|mkdir|chmod|rm|export|python) .*)$", re.DOTALL)
+COMMAND = re.compile(
+    r"(?:^|(?<=[:?.] ))((?:\(printf|iconv|sed|mv|mkdir|chmod|rm|tail|export|\S*python) .*)$", re.DOTALL
+)
 OPTIONS = re.compile(r"(?:^|(?<=[:?.] ))(--[a-z]+ .*)$", re.DOTALL)
 GOOD = "id,text,label\n" + "".join(f"{n},review number {n},{('negative', 'positive')[n % 2]}\n" for n in range(60))
 
@@ -94,8 +96,8 @@ class World:
                 self.by_hand[option](value)  # type: ignore[call-arg]
 
     def _run(self, command: str) -> None:
-        if command.startswith("python run.py "):
-            self.call(command.removeprefix("python run.py "))
+        if "python run.py " in command:
+            self.call(command.partition("python run.py ")[2])
         elif command.startswith("export "):
             for assignment in shlex.split(command)[1:]:
                 name, _, value = assignment.partition("=")
