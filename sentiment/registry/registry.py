@@ -58,6 +58,13 @@ class Registry:
         """MLflow's own client, for `sentiment.lifecycle`."""
         return connect(self.tracking_uri)
 
+    @stack_errors
+    def names(self) -> list[str]:
+        """Every registered model of the server, this one or another."""
+        if _is_to_be_made(self.tracking_uri):
+            return []
+        return sorted(each.name for each in self.client.search_registered_models())
+
     def champion(self) -> ModelVersion | None:
         """The version in use; None before the first promotion."""
         return self._by_status(CHAMPION)

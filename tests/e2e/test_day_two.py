@@ -1,6 +1,5 @@
 """A fix that is printed is pasted, and gets further: ZenML's server that is gone, homes that were moved."""
 
-import re
 from pathlib import Path
 
 from tests.e2e.conftest import Run
@@ -8,8 +7,8 @@ from tests.ports import free_port
 
 
 def fix_of(told: str) -> str:
-    """The first command of the fix."""
-    return re.split(r" \(|, or ", told.partition("fix: ")[2].splitlines()[0])[0]
+    """The command of the first way out."""
+    return told.partition("fix: ")[2].splitlines()[0].rpartition(": ")[2]
 
 
 def test_a_lost_zenml_server_is_left_by_the_command_that_is_told(run: Run) -> None:
