@@ -79,12 +79,16 @@ def _model(model: Model) -> str:
         parts.append(html.paragraph(html.Html(f"<b>{who}</b> {_gate(champion, forced)}")))
         parts.append(html.paragraph(mask(champion.reason), "soft"))
     headers = ("", "version", "model", "macro-F1", "gate", "registered (UTC)", "report")
-    parts.append(html.table(list(map(_heading, headers)), [_version(model, each) for each in reversed(model.versions)]))
+    parts.append(
+        html.table(
+            list(map(_heading, headers)), [_version(model, each) for each in reversed(model.versions)], stacked=True
+        )
+    )
     if model.history:
         changes = [(f"{each.time:{TIME}}", _change(each), mask(each.reason)) for each in reversed(model.history)]
-        headers = ("time (UTC)", "what", "reason")
+        columns = [_heading(each) for each in ("time (UTC)", "what", "reason")]
         summary = html.both("History of the champion", "챔피언 이력")
-        parts.append(html.folded(summary, html.table(list(map(_heading, headers)), changes, stacked=True)))
+        parts.append(html.folded(summary, html.table(columns, changes, stacked=True)))
     return html.section(model.name, *parts)
 
 
@@ -132,7 +136,7 @@ def _endpoints(endpoints: Sequence[Endpoint]) -> str:
         for each in endpoints
     ]
     headers = ("", "model", "version", "page", "monitoring")
-    return html.section(title, html.table(list(map(_heading, headers)), rows))
+    return html.section(title, html.table(list(map(_heading, headers)), rows, stacked=True))
 
 
 def _runs(runs: Sequence[Run]) -> str:
