@@ -110,14 +110,12 @@ def _answering(endpoint: Callable[[Request], Response]) -> Callable[[Request], R
     """The endpoint's answer, or the sentence of what it raised."""
 
     def answer(request: Request) -> Response:
-        from sentiment.pages import html
-        from sentiment.text.pii import mask
+        from sentiment.pages.start import sentence_page
 
         try:
             response = endpoint(request)
         except SentimentError as error:
-            told = [html.paragraph(mask(error.cause), "lead"), html.paragraph(pasted(error.fix), "soft")]
-            response = HTMLResponse(html.page("sentiment-ops", html.box(*told)), status_code=404)
+            response = HTMLResponse(sentence_page(error.cause, pasted(error.fix)), status_code=404)
         response.headers["Content-Security-Policy"] = SECURITY
         return response
 

@@ -60,6 +60,11 @@ def start_page(runs: Sequence[Run], models: Sequence[Model], endpoints: Sequence
     )
 
 
+def sentence_page(cause: str, fix: str) -> str:
+    """What stands in the place of a page that cannot be made."""
+    return html.page("sentiment-ops", html.box(html.paragraph(mask(cause), "lead"), html.preformatted(mask(fix))))
+
+
 def _lead(models: Sequence[Model], endpoints: Sequence[Endpoint]) -> str:
     champions = [each for model in models for each in model.versions if each.status == "champion"]
     if not champions:

@@ -128,7 +128,7 @@ class Registry:
         place = f"{place_of(target.digest)}/reports"
         names = [Path(each.path).name for each in self.client.list_artifacts(target.run_id, place)]
         if not names and not self.has_files(version):
-            raise self._gone(target)
+            raise self.gone(target)
         if name not in names:
             raise ConfigError(
                 f"Version {version} of {self.model_name} has no report {name}.",
@@ -186,9 +186,10 @@ class Registry:
         except Exception:
             if path in (each.path for each in self.client.list_artifacts(target.run_id, path.rpartition("/")[0])):
                 raise
-            raise self._gone(target) from None
+            raise self.gone(target) from None
 
-    def _gone(self, target: ModelVersion) -> FilesGoneError:
+    def gone(self, target: ModelVersion) -> FilesGoneError:
+        """The error for a version whose files are not where they were put, with what helps."""
         return FilesGoneError(
             f"The files of {self.model_name} version {target.version} are gone from {target.source}.",
             self._way_out(target),

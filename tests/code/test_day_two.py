@@ -14,10 +14,11 @@ from sentiment.errors import FilesGoneError, StackError
 from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.writing import upload
 from sentiment.registry import Registry
-from sentiment.registry.tracking import moved_from
+from sentiment.registry.tracking import connect, ensure_experiment, moved_from
 from sentiment.store.moved import rename_folder, values_of
 from stacks import homes, reach
 from stacks.catalogue import load_stack
+from stacks.doctor import examine
 from tests.code.registries import model_folder, register
 
 
@@ -123,16 +124,24 @@ def test_a_database_that_is_locked_or_damaged_is_a_finding(tmp_path: Path, monke
     database = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(database)) as other:
         other.execute("CREATE TABLE a (b)")
-        assert reach._database("MLflow", database).ok
+        assert reach.opens("MLflow", database).ok
         other.execute("BEGIN EXCLUSIVE")
-        locked = reach._database("MLflow", database)
+        locked = reach.opens("MLflow", database)
     assert not locked.ok
     assert locked.detail.startswith("Another program has locked it for 0.2 seconds")
     database.write_bytes(b"no database" * 100)
-    damaged = reach._database("MLflow", database)
+    damaged = reach.opens("MLflow", database)
     assert not damaged.ok
     assert "file is not a database" in damaged.detail
     assert f"mv {database} {database}.damaged" in damaged.fix
+
+
+def test_mlflows_database_that_is_damaged_is_a_sentence(first: Lifecycle, sentiment_home: Path) -> None:
+    (sentiment_home / "mlflow.db").write_bytes(b"no database" * 100)
+    uri = f"sqlite:///{sentiment_home}/mlflow.db"
+    for asked in (Registry(uri).versions, lambda: ensure_experiment(connect(uri))):
+        with pytest.raises(StackError, match=r"^MLflow's database cannot be used: .*\n  fix: .* stack doctor$"):
+            asked()
 
 
 def test_zenmls_lost_server_is_told_with_since_when_and_how_to_leave_it(
@@ -175,3 +184,17 @@ def test_zenmls_own_folder_that_was_moved_is_told(
     assert (moved.variable, moved.before, moved.after) == ("ZENML_CONFIG_PATH", there, here)
     Configured.store_configuration = SimpleNamespace(url=f"sqlite:///{here}{homes.IN_CONFIG}")
     assert not list(homes.moved_folders(laptop))
+
+
+def test_the_doctor_sees_what_is_gone_or_damaged_before_a_run_does(first: Lifecycle, sentiment_home: Path) -> None:
+    def found() -> dict[str, reach.Finding]:
+        return {each.name: each for each in examine("laptop")}
+
+    assert found()["champion of sentiment"].ok
+    shutil.rmtree(Path(first.registry.get(1).source).parent)
+    (sentiment_home / "predictions.db").write_bytes(b"no database" * 100)
+    names = ("champion of sentiment", "prediction database")
+    lost, damaged = (found()[name] for name in names)
+    assert "files of sentiment version 1 are gone" in lost.detail
+    assert lost.fix.endswith("python run.py train --no-cache")
+    assert "does not open" in damaged.detail
