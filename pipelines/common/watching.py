@@ -125,9 +125,8 @@ def failure_of(run_name: str, error: Exception | None = None) -> SentimentError:
 
 def _gone_artifact(step: str, told: str) -> SentimentError | None:
     """A file of the artifact store that a step was to read is not there: somebody deleted what an earlier run kept."""
-    store = Client().active_stack.artifact_store.path
     found = MISSING.findall(told)
-    if not found or not found[-1].startswith(store):
+    if not found or not found[-1].startswith(Client().active_stack.artifact_store.path):
         return None
     return FilesGoneError(
         f"The step {step} needs {found[-1]}, which an earlier run made and which is gone.",

@@ -65,8 +65,10 @@ def _is_mlflows(error: Exception) -> bool:
 
 def _as_sentence(told: str) -> StackError:
     if found := DRIVER.search(told):  # MLflow hands some errors of its database on, and wraps others
-        cause = f"MLflow's database cannot be used: {mask(found[1])[:300]}."
-        return StackError(cause, "See what it needs: python run.py stack doctor")
+        return StackError(
+            f"MLflow's database cannot be used: {mask(found[1])[:300]}.",
+            "See what it needs: python run.py stack doctor",
+        )
     return StackError(
         f"MLflow refused: {mask(told)[:300]}",
         "See the log of the tracking server, mend what it names, and run the same command again.",

@@ -22,6 +22,11 @@ from stacks.doctor import examine
 from tests.code.registries import model_folder, register
 
 
+@pytest.fixture(autouse=True)
+def no_zenml_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENML_STORE_URL", f"sqlite:///{tmp_path}/zenml.db")
+
+
 @pytest.fixture
 def laptop() -> StackConfig:
     return load_stack("laptop")
@@ -48,7 +53,7 @@ def test_a_home_that_was_moved_or_copied_is_told_and_renewed_by_stack_up(
     monkeypatch.setenv("SENTIMENT_HOME", str(now))
     registry = Registry(f"sqlite:///{now}/mlflow.db")
     with pytest.raises(StackError, match=f"{now} was moved or copied from {sentiment_home}: .*\n  fix: .* stack up$"):
-        registry.champion()
+        registry.fetch(1, now / "downloads")
 
     stack = load_stack("laptop")
     (moved,) = homes.moved_folders(stack)
@@ -147,6 +152,7 @@ def test_mlflows_database_that_is_damaged_is_a_sentence(first: Lifecycle, sentim
 def test_zenmls_lost_server_is_told_with_since_when_and_how_to_leave_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laptop: StackConfig
 ) -> None:
+    monkeypatch.delenv("ZENML_STORE_URL")
     (tmp_path / "config.yaml").write_text("store: {}")
     lost = SimpleNamespace(
         store_configuration=SimpleNamespace(type=reach.StoreType.REST, url="http://127.0.0.1:9"),
@@ -166,6 +172,7 @@ def test_zenmls_lost_server_is_told_with_since_when_and_how_to_leave_it(
 def test_zenmls_own_folder_that_was_moved_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laptop: StackConfig
 ) -> None:
+    monkeypatch.delenv("ZENML_STORE_URL")
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
         database = Path(f"{folder}{homes.IN_CONFIG}")

@@ -37,7 +37,7 @@ def test_homes_that_were_moved_work_after_the_command_that_is_told(run: Run) -> 
     before = {name: Path(run.state[name]) for name in ("SENTIMENT_HOME", "ZENML_CONFIG_PATH")}
     (before["SENTIMENT_HOME"] / "mlflow-artifacts").mkdir(exist_ok=True)
     after = {name: str(path.rename(path.with_name(f"{path.name} moved"))) for name, path in before.items()}
-    lost = run("models", "list", **after)
+    lost = run("monitor", **after)
     assert lost.returncode == 4
     assert f"was moved or copied from {before['SENTIMENT_HOME']}" in lost.stderr
     assert run("stack", "doctor", **after).stdout.count("was moved or copied from") == 2

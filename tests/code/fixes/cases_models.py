@@ -18,6 +18,7 @@ from sentiment.errors import ConfigError
 from sentiment.evaluation import evaluate as evaluating
 from sentiment.evaluation.selection import select
 from sentiment.export import onnx as exporting
+from sentiment.home import home
 from sentiment.kinds.linear import LinearConfig
 from sentiment.kinds.transformer import TransformerConfig
 from sentiment.lifecycle import Lifecycle, claim
@@ -30,6 +31,7 @@ from sentiment.pages import drawing
 from sentiment.registry import Registry, default_tracking_uri
 from sentiment.registry.tracking import connect, require_answer, stack_errors
 from sentiment.store.database import default_database_url
+from sentiment.store.moved import rename_folder
 from sentiment.text.normalise import TextNormaliser
 from sentiment.training import data_parallel
 from sentiment.training import transformer as training
@@ -321,6 +323,37 @@ def damaged(world: World) -> Lifecycle:
 def damaged_in_the_store(world: World) -> None:
     of = damaged(world)
     world.attempt = lambda: of.registry.fetch(of.registry.champion().version, world.folder / "fetched")  # type: ignore[union-attr]
+
+
+@case(f"{REGISTRY}The files of … version … are gone from ….")
+def gone_from_the_store(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of, promote=True)
+    second = registered(world, of, promote=True)
+    shutil.rmtree(Path(of.registry.get(second).source.removeprefix("file://")).parent)
+    world.attempt = lambda: of.registry.fetch(of.registry.champion().version, world.folder / "fetched")  # type: ignore[union-attr]
+
+
+@case("sentiment/registry/tracking: … was moved or copied from …: its records still name the files there.")
+def moved_home(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of, promote=True)
+    before, now = home(), home().with_name("moved")
+    before.rename(now)
+    world.monkeypatch.setenv("SENTIMENT_HOME", str(now))
+    world.attempt = lambda: Registry(default_tracking_uri()).card(1)
+    world.commands = {"stack up": lambda _: rename_folder(now / "mlflow.db", before, now)}
+
+
+@case("sentiment/registry/tracking: MLflow's database cannot be used: ….")
+def damaged_database(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of, promote=True)
+    database = home() / "mlflow.db"
+    whole = database.read_bytes()
+    database.write_bytes(b"no database" * 100)
+    world.attempt = lambda: Registry(default_tracking_uri()).card(1)
+    world.commands = {"stack doctor": lambda _: database.write_bytes(whole)}  # it names the file, and its copy
 
 
 PREDICTOR = "sentiment/predictor: "
