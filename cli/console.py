@@ -175,6 +175,9 @@ def run_py(stack: str) -> str:
     return f"{python()} run.py" if stack == DEFAULT_STACK else f"{python()} run.py --stack {stack}"
 
 
-def dashboard(url: str | None) -> str:
-    """Where a run is seen in ZenML's dashboard: its URL, or without a server the command that opens one here."""
-    return url or f"{tool('zenml')} login --local"
+def dashboard(url: str | None, run: str) -> str:
+    """Where a run is seen in ZenML's dashboard: its URL, or without a server the command that leads to one here.
+
+    `zenml login --local` would connect ZenML's client to a server that is gone after the next start of the machine.
+    """
+    return url or f"{run} ui"

@@ -85,7 +85,7 @@ def _print(result: "MonitorResult", run: str) -> None:
         # Without DO_NOT_TRACK Evidently's server reports its use to its makers.
         command = f"DO_NOT_TRACK=1 {tool('evidently')} ui --workspace {shlex.quote(str(result.evidently))}"
         out.print(f"  {escape(command)}  [dim]drift over the last runs[/]")
-    out.print(f"  {escape(dashboard(result.dashboard_url))}  [dim]the dashboard; this run is {result.run_id}[/]")
+    out.print(f"  {escape(dashboard(result.dashboard_url, run))}  [dim]the dashboard; this run is {result.run_id}[/]")
     out.print(f"\n[dim]{time_taken()}[/]")
 
 

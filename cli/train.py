@@ -123,6 +123,6 @@ def _links(result: "TrainResult", run: str) -> dict[str, str]:
     version = result.registration.version or result.champion_version
     return {
         f"{run} report{_model(result)} {version} --open": "the report, in a browser",
-        dashboard(result.dashboard_url): f"the dashboard; this run is {result.run_id}",
+        dashboard(result.dashboard_url, run): f"the dashboard; this run is {result.run_id}",
         mlflow: "curves, metrics, files",
     }

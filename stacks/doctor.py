@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
 from zenml.enums import StackComponentType
 from zenml.integrations.registry import integration_registry
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
@@ -16,10 +17,13 @@ from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 from sentiment.config.stack import Component, StackConfig
 from sentiment.errors import ConfigError, StackError, nearest
 from sentiment.home import PROJECT, home
+from sentiment.registry import Registry, default_tracking_uri
+from sentiment.registry.records import ModelVersion
+from sentiment.store.database import default_database_url
 from stacks.catalogue import load_stack, required_variables
 from stacks.flavors import import_from_project, known_flavors, validated
 from stacks.homes import Moved, moved_folders
-from stacks.reach import Finding, reach
+from stacks.reach import Finding, opens, reach
 from stacks.secrets import missing_variables, values_of
 from stacks.settings import check_settings, unmatched_patterns
 
@@ -37,7 +41,8 @@ def examine(name: str, *, step_names: Iterable[str] = (), offline: bool = False)
     unset = [variable for variable in required_variables(name) if not os.environ.get(variable)]
     if unset:
         return [_variable(each) for each in unset]
-    return diagnose(load_stack(name), step_names=step_names, offline=offline)
+    config = load_stack(name)
+    return [*diagnose(config, step_names=step_names, offline=offline), *([] if offline else _stored(config))]
 
 
 def diagnose(config: StackConfig, *, step_names: Iterable[str] = (), offline: bool = False) -> list[Finding]:
@@ -109,6 +114,29 @@ def _disk() -> Finding:
         return Finding("disk", True, detail)
     fix = f"Free at least {FREE_GIGABYTES} GB, or set SENTIMENT_HOME to another disk."
     return Finding("disk", False, f"Only {detail} under {home()}.", fix)
+
+
+def _stored(config: StackConfig) -> Iterator[Finding]:
+    """What earlier runs left on this machine. A run does not ask: training is what puts the files of a model back."""
+    url = make_url(default_database_url())
+    if url.get_backend_name() == "sqlite" and url.database:
+        yield opens("prediction database", Path(url.database))
+    uri = config.tracking_uri or default_tracking_uri()
+    try:
+        registries = [Registry(uri, name) for name in Registry(uri).names()]
+        champions = [(each, champion) for each in registries if (champion := each.champion())]
+        for registry, champion in champions:
+            yield _files(registry, champion)
+    except StackError:
+        return  # the tracking server has a finding of its own
+
+
+def _files(registry: Registry, champion: ModelVersion) -> Finding:
+    name = f"champion of {registry.model_name}"
+    if registry.has_files(champion.version):
+        return Finding(name, True, f"version {champion.version}, and its files are there")
+    gone = registry.gone(champion)
+    return Finding(name, False, gone.cause, gone.fix)
 
 
 def _moved(moved: Moved) -> Finding:

@@ -121,7 +121,7 @@ def _zenml_server(url: str) -> Finding:
 
 def _zenml_database(url: str) -> Finding:
     database = database_path(url)
-    return _database(ZENML_DATABASE, database) if database else Finding(ZENML_DATABASE, True, "not checked")
+    return opens(ZENML_DATABASE, database) if database else Finding(ZENML_DATABASE, True, "not checked")
 
 
 def _answer(name: str, address: str) -> Finding:
@@ -150,12 +150,12 @@ def _mlflow(config: StackConfig, kind: str, component: Component) -> Iterator[Fi
     uri = component.configuration.get("tracking_uri", "")
     name = f"MLflow {without_credentials(uri)}"
     if database := database_path(uri):
-        yield _database(name, database)
+        yield opens(name, database)
     elif uri.startswith(("http://", "https://")):
         yield _mlflow_server(name, uri)
 
 
-def _database(name: str, database: Path) -> Finding:
+def opens(name: str, database: Path) -> Finding:
     """Whether a file of SQLite opens, is whole as far as its first pages tell, and can be written."""
     if not database.exists():
         return Finding(name, True, "will be created")

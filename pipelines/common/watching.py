@@ -55,10 +55,10 @@ def run_pipeline(
         except SentimentError:
             raise
         except Exception as error:
-            raise _failure(run_name, error) from error
+            raise failure_of(run_name, error) from error
     run = Client().get_pipeline_run(run_name)
     if run.status != ExecutionStatus.COMPLETED:
-        raise _failure(run_name, None)
+        raise failure_of(run_name)
     return run
 
 
@@ -111,7 +111,8 @@ def _line(step: StepRunResponse) -> StepLine:
     return StepLine(step.name, str(step.status.value), seconds, str(step.run_metadata.get(SUMMARY, "")))
 
 
-def _failure(run_name: str, error: Exception | None) -> SentimentError:
+def failure_of(run_name: str, error: Exception | None = None) -> SentimentError:
+    """The error that the run ended with; `error` is what was raised here, if anything was."""
     for step in _steps(run_name):
         if step.status == ExecutionStatus.FAILED:
             told = step.exception_info.traceback if step.exception_info else str(error)
@@ -124,9 +125,8 @@ def _failure(run_name: str, error: Exception | None) -> SentimentError:
 
 def _gone_artifact(step: str, told: str) -> SentimentError | None:
     """A file of the artifact store that a step was to read is not there: somebody deleted what an earlier run kept."""
-    store = Client().active_stack.artifact_store.path
     found = MISSING.findall(told)
-    if not found or not found[-1].startswith(store):
+    if not found or not found[-1].startswith(Client().active_stack.artifact_store.path):
         return None
     return FilesGoneError(
         f"The step {step} needs {found[-1]}, which an earlier run made and which is gone.",

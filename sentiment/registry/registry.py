@@ -58,6 +58,13 @@ class Registry:
         """MLflow's own client, for `sentiment.lifecycle`."""
         return connect(self.tracking_uri)
 
+    @stack_errors
+    def names(self) -> list[str]:
+        """Every registered model of the server, this one or another."""
+        if _is_to_be_made(self.tracking_uri):
+            return []
+        return sorted(each.name for each in self.client.search_registered_models())
+
     def champion(self) -> ModelVersion | None:
         """The version in use; None before the first promotion."""
         return self._by_status(CHAMPION)
@@ -121,7 +128,7 @@ class Registry:
         place = f"{place_of(target.digest)}/reports"
         names = [Path(each.path).name for each in self.client.list_artifacts(target.run_id, place)]
         if not names and not self.has_files(version):
-            raise self._gone(target)
+            raise self.gone(target)
         if name not in names:
             raise ConfigError(
                 f"Version {version} of {self.model_name} has no report {name}.",
@@ -179,9 +186,10 @@ class Registry:
         except Exception:
             if path in (each.path for each in self.client.list_artifacts(target.run_id, path.rpartition("/")[0])):
                 raise
-            raise self._gone(target) from None
+            raise self.gone(target) from None
 
-    def _gone(self, target: ModelVersion) -> FilesGoneError:
+    def gone(self, target: ModelVersion) -> FilesGoneError:
+        """The error for a version whose files are not where they were put, with what helps."""
         return FilesGoneError(
             f"The files of {self.model_name} version {target.version} are gone from {target.source}.",
             self._way_out(target),

@@ -1,6 +1,7 @@
 """The MLflow server or database behind the registry: where it is, whether it answers, its experiment and its errors."""
 
 import os
+import re
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "sentiment"
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlflow-artifacts"
+DRIVER = re.compile(r"\((?:sqlite3|psycopg)\.\w+\) (.*)")  # how SQLAlchemy begins what a database's driver says
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +42,40 @@ def database_path(tracking_uri: str) -> Path | None:
     return Path(tracking_uri.removeprefix(SQLITE)).absolute() if tracking_uri.startswith(SQLITE) else None
 
 
+def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn the failures of MLflow and of its database into StackError; our own errors pass."""
+
+    @wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except Exception as error:
+            if not _is_mlflows(error):
+                raise
+            raise _as_sentence(str(error).partition("\n")[0]) from error
+
+    return wrapper
+
+
+def _is_mlflows(error: Exception) -> bool:
+    """Asked without importing MLflow or SQLAlchemy: what was not imported did not fail."""
+    kinds = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "DBAPIError"))
+    return any((module := sys.modules.get(name)) and isinstance(error, getattr(module, kind)) for name, kind in kinds)
+
+
+def _as_sentence(told: str) -> StackError:
+    if found := DRIVER.search(told):  # MLflow hands some errors of its database on, and wraps others
+        return StackError(
+            f"MLflow's database cannot be used: {mask(found[1])[:300]}.",
+            "See what it needs: python run.py stack doctor",
+        )
+    return StackError(
+        f"MLflow refused: {mask(told)[:300]}",
+        "See the log of the tracking server, mend what it names, and run the same command again.",
+    )
+
+
+@stack_errors
 def connect(tracking_uri: str) -> "MlflowClient":
     """A client that is known to have an answering server, or an existing folder for its database, behind it.
 
@@ -114,6 +150,7 @@ def _plainly(reason: object) -> str:
     return str(getattr(reason, "strerror", None) or reason)
 
 
+@stack_errors
 def ensure_experiment(client: "MlflowClient", name: str = EXPERIMENT) -> str:
     """The id of the experiment `name`, created if missing.
 
@@ -139,31 +176,6 @@ def expecting(error_code: str) -> Iterator[None]:
     except MlflowException as error:
         if error.error_code != error_code:
             raise
-
-
-def stack_errors(method: Callable[P, R]) -> Callable[P, R]:
-    """Turn MLflow's failures into StackError; our own errors pass."""
-
-    @wraps(method)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except Exception as error:
-            if not _is_mlflows(error):
-                raise
-            first_line = str(error).partition("\n")[0]
-            raise StackError(
-                f"MLflow refused: {mask(first_line)[:300]}",
-                "See the log of the tracking server, mend what it names, and run the same command again.",
-            ) from error
-
-    return wrapper
-
-
-def _is_mlflows(error: Exception) -> bool:
-    """Asked without importing MLflow: where it was not imported, it did not fail."""
-    exceptions = sys.modules.get("mlflow.exceptions")
-    return exceptions is not None and isinstance(error, exceptions.MlflowException)
 
 
 def without_credentials(uri: str) -> str:

@@ -150,7 +150,7 @@ def test_zenmls_server_that_is_gone_is_a_sentence_with_a_way_out(tmp_path: Path)
     assert result.returncode == 4, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stderr.startswith(f"error: ZenML server: The server {url} does not answer"), result.stderr
-    assert "fix: unset ZENML_STORE_TYPE ZENML_STORE_URL " in result.stderr
+    assert "configured for: unset ZENML_STORE_TYPE ZENML_STORE_URL\n" in result.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp949", "latin-1"])

@@ -14,11 +14,17 @@ from sentiment.errors import FilesGoneError, StackError
 from sentiment.lifecycle import Lifecycle
 from sentiment.lifecycle.writing import upload
 from sentiment.registry import Registry
-from sentiment.registry.tracking import moved_from
+from sentiment.registry.tracking import connect, ensure_experiment, moved_from
 from sentiment.store.moved import rename_folder, values_of
 from stacks import homes, reach
 from stacks.catalogue import load_stack
+from stacks.doctor import examine
 from tests.code.registries import model_folder, register
+
+
+@pytest.fixture(autouse=True)
+def no_zenml_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENML_STORE_URL", f"sqlite:///{tmp_path}/zenml.db")
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def test_a_home_that_was_moved_or_copied_is_told_and_renewed_by_stack_up(
     monkeypatch.setenv("SENTIMENT_HOME", str(now))
     registry = Registry(f"sqlite:///{now}/mlflow.db")
     with pytest.raises(StackError, match=f"{now} was moved or copied from {sentiment_home}: .*\n  fix: .* stack up$"):
-        registry.champion()
+        registry.fetch(1, now / "downloads")
 
     stack = load_stack("laptop")
     (moved,) = homes.moved_folders(stack)
@@ -85,7 +91,9 @@ def test_the_files_of_a_champion_that_are_gone_are_told_with_the_way_out(first: 
     registry = first.registry
     shutil.rmtree(Path(registry.get(1).source).parent)
     for lost in (lambda: registry.fetch(1, tmp_path / "downloads"), lambda: registry.card(1)):
-        with pytest.raises(FilesGoneError, match=r"sentiment version 1 are gone .*\n  fix: Train as before"):
+        with pytest.raises(
+            FilesGoneError, match=r"version 1 are gone from .*\n  fix: Restore them from a copy\n   or: Train"
+        ):
             lost()
     # With another version the way out is another one, and it works.
     second = register(first, tmp_path, "two", gate="refused")
@@ -121,21 +129,30 @@ def test_a_database_that_is_locked_or_damaged_is_a_finding(tmp_path: Path, monke
     database = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(database)) as other:
         other.execute("CREATE TABLE a (b)")
-        assert reach._database("MLflow", database).ok
+        assert reach.opens("MLflow", database).ok
         other.execute("BEGIN EXCLUSIVE")
-        locked = reach._database("MLflow", database)
+        locked = reach.opens("MLflow", database)
     assert not locked.ok
     assert locked.detail.startswith("Another program has locked it for 0.2 seconds")
     database.write_bytes(b"no database" * 100)
-    damaged = reach._database("MLflow", database)
+    damaged = reach.opens("MLflow", database)
     assert not damaged.ok
     assert "file is not a database" in damaged.detail
     assert f"mv {database} {database}.damaged" in damaged.fix
 
 
+def test_mlflows_database_that_is_damaged_is_a_sentence(first: Lifecycle, sentiment_home: Path) -> None:
+    (sentiment_home / "mlflow.db").write_bytes(b"no database" * 100)
+    uri = f"sqlite:///{sentiment_home}/mlflow.db"
+    for asked in (Registry(uri).versions, lambda: ensure_experiment(connect(uri))):
+        with pytest.raises(StackError, match=r"^MLflow's database cannot be used: .*\n  fix: .* stack doctor$"):
+            asked()
+
+
 def test_zenmls_lost_server_is_told_with_since_when_and_how_to_leave_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laptop: StackConfig
 ) -> None:
+    monkeypatch.delenv("ZENML_STORE_URL")
     (tmp_path / "config.yaml").write_text("store: {}")
     lost = SimpleNamespace(
         store_configuration=SimpleNamespace(type=reach.StoreType.REST, url="http://127.0.0.1:9"),
@@ -146,15 +163,16 @@ def test_zenmls_lost_server_is_told_with_since_when_and_how_to_leave_it(
     assert not found.ok
     assert "http://127.0.0.1:9 does not answer (Connection refused)" in found.detail
     assert f"connected to it by {tmp_path}/config.yaml, written 20" in found.detail
-    assert found.fix.startswith("zenml logout ")
+    assert found.fix.startswith("Go back to this machine's database: zenml logout\n")
     assert "zenml login --local" in found.fix
     monkeypatch.setenv("ZENML_STORE_URL", "http://127.0.0.1:9")
-    assert reach.zenml_store(laptop).fix.startswith("unset ZENML_STORE_URL ")
+    assert reach.zenml_store(laptop).fix.endswith(": unset ZENML_STORE_URL")
 
 
 def test_zenmls_own_folder_that_was_moved_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laptop: StackConfig
 ) -> None:
+    monkeypatch.delenv("ZENML_STORE_URL")
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
         database = Path(f"{folder}{homes.IN_CONFIG}")
@@ -173,3 +191,17 @@ def test_zenmls_own_folder_that_was_moved_is_told(
     assert (moved.variable, moved.before, moved.after) == ("ZENML_CONFIG_PATH", there, here)
     Configured.store_configuration = SimpleNamespace(url=f"sqlite:///{here}{homes.IN_CONFIG}")
     assert not list(homes.moved_folders(laptop))
+
+
+def test_the_doctor_sees_what_is_gone_or_damaged_before_a_run_does(first: Lifecycle, sentiment_home: Path) -> None:
+    def found() -> dict[str, reach.Finding]:
+        return {each.name: each for each in examine("laptop")}
+
+    assert found()["champion of sentiment"].ok
+    shutil.rmtree(Path(first.registry.get(1).source).parent)
+    (sentiment_home / "predictions.db").write_bytes(b"no database" * 100)
+    names = ("champion of sentiment", "prediction database")
+    lost, damaged = (found()[name] for name in names)
+    assert "files of sentiment version 1 are gone" in lost.detail
+    assert lost.fix.endswith("python run.py train --no-cache")
+    assert "does not open" in damaged.detail

@@ -69,6 +69,14 @@ def test_the_page_and_the_card_are_there(first: subprocess.CompletedProcess[str]
     assert "#" in card["card"]
 
 
+def test_serve_says_what_runs(run: Run, first: subprocess.CompletedProcess[str], port: int) -> None:
+    assert " deploy --rollback" not in first.stdout  # there is no champion before this one
+    told = run("serve", "status")
+    assert told.returncode == 0, told.stderr
+    assert re.search(rf"sentiment version 1 at http://127\.0\.0\.1:{port}\n  runs +process \d+, since 20", told.stdout)
+    assert "Application startup complete." in run("serve", "logs", "-n", "20").stdout
+
+
 def test_a_version_that_does_not_start_costs_no_request(
     run: Run, first: subprocess.CompletedProcess[str], port: int
 ) -> None:

@@ -19,6 +19,7 @@ from sentiment.errors import ConfigError
 from sentiment.evaluation import evaluate as evaluating
 from sentiment.evaluation.selection import select
 from sentiment.export import onnx as exporting
+from sentiment.home import home
 from sentiment.kinds.linear import LinearConfig
 from sentiment.kinds.transformer import TransformerConfig
 from sentiment.lifecycle import Lifecycle, claim
@@ -392,6 +393,17 @@ def unknown_training(world: World) -> None:
 
     world.commands["train"] = train
     world.attempt = lambda: reproduce(of.registry, of.registry.versions()[-1], rows, rows)
+
+
+@case("sentiment/registry/tracking: MLflow's database cannot be used: ….")
+def damaged_database(world: World) -> None:
+    of = lifecycle(world)
+    registered(world, of, promote=True)
+    database = home() / "mlflow.db"
+    whole = database.read_bytes()
+    database.write_bytes(b"no database" * 100)
+    world.attempt = lambda: Registry(default_tracking_uri()).card(1)
+    world.commands = {"stack doctor": lambda _: database.write_bytes(whole)}  # it names the file, and its copy
 
 
 PREDICTOR = "sentiment/predictor: "

@@ -360,7 +360,7 @@ def run_that_fails(world: World, raised: Exception | None, steps: list[Any], *by
 
     def run() -> None:
         if held[0]:
-            raise watching._failure("run", raised)
+            raise watching.failure_of("run", raised)
 
     world.attempt = run
     world.by_hand = dict.fromkeys(by_hand, lambda: held.__setitem__(0, False))
@@ -578,3 +578,11 @@ def two_watches(world: World) -> None:
 
     world.attempt = second
     world.by_hand = {"end it first: Ctrl-C in its terminal": lambda: first.__exit__(None, None, None)}
+
+
+@case("pipelines/common/watching: The step … needs …, which an earlier run made and which is gone.")
+def gone_artifact(world: World) -> None:
+    store = SimpleNamespace(active_stack=SimpleNamespace(artifact_store=SimpleNamespace(path="/store")))
+    world.monkeypatch.setattr(watching, "Client", lambda: store)
+    missing = "FileNotFoundError: [Errno 2] No such file or directory: '/store/reviews.parquet'"
+    run_that_fails(world, None, [step(missing)], "--no-cache")
