@@ -32,12 +32,11 @@ def main() -> None:
         state = {"SENTIMENT_HOME": f"{folder}/home", "ZENML_CONFIG_PATH": f"{folder}/zenml"}
         try:
             url = train_and_deploy(state)
-            report = next(Path(folder).glob("zenml/local_stores/*/decide_promotion/gate_decision/**/report.html"))
             with sync_playwright() as playwright:
                 # Chromium's own sandbox cannot be set up by root, who works in a container.
                 browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
                 endpoint(browser, url)
-                gate(browser, report)
+                report(browser, f"{url}/report")
                 browser.close()
         finally:
             end_servers(state["ZENML_CONFIG_PATH"])
@@ -74,10 +73,10 @@ def endpoint(browser: Browser, url: str) -> None:
     save(page.screenshot(), "endpoint.png")
 
 
-def gate(browser: Browser, report: Path) -> None:
-    """The page of the promotion gate: every check with its reason, and the contenders."""
-    page = browser.new_page(viewport={"width": 1000, "height": 910}, device_scale_factor=1.25)
-    page.goto(report.as_uri())
+def report(browser: Browser, url: str) -> None:
+    """The report of the run: the verdict, the contenders, and every check with its reason."""
+    page = browser.new_page(locale="en-GB", viewport={"width": 1000, "height": 1010}, device_scale_factor=1.25)
+    page.goto(url)
     save(page.screenshot(), "gate.png")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sentiment.data.names import counted
 from sentiment.evaluation.compare import PairedComparison, SliceDifference
 from sentiment.evaluation.evaluation import Evaluation, Mistake, SliceResult
-from sentiment.evaluation.gate import Contender, GateDecision
+from sentiment.evaluation.gate import MAJORITY, Check, Contender, GateDecision
 from sentiment.evaluation.performance import Performance
 from sentiment.evaluation.selection import Selection
 from sentiment.pages import html, plots
@@ -195,7 +195,14 @@ def check_table(decision: GateDecision) -> Html:
     checks = sorted(decision.checks, key=lambda check: check.passed)
     return html.table(
         ["", "check", "reason"],
-        [(html.badge("passed" if c.passed else "failed", c.passed), c.name, html.sentence(c.reason)) for c in checks],
+        [
+            (
+                html.badge("passed" if c.passed else "failed", c.passed),
+                c.name,
+                html.sentence(both(c.reason, _in_korean(c, decision) or c.reason)),
+            )
+            for c in checks
+        ],
         stacked=True,
     )
 
@@ -212,6 +219,49 @@ def _cost_table(cost: Performance) -> str:
             )
         ],
     )
+
+
+def _in_korean(check: Check, decision: GateDecision) -> str | None:
+    """What a check found, by the figures of the decision; None for one that is not known here."""
+    candidate, comparison, config, passed = decision.contenders[0], decision.comparison, decision.config, check.passed
+    majority = next((each.macro_f1 for each in decision.contenders if each.name == MAJORITY), None)
+    said = {
+        "new model": "챔피언과 바이트 단위로 같은 모델입니다.",
+        "champion": "아직 챔피언이 없어 최저 기준만으로 판정했습니다.",
+        "test rows": "라벨마다 평가할 건수가 충분합니다." if passed else "평가할 건수가 부족한 라벨이 있습니다.",
+        "same test rows": "모든 모델을 같은 테스트 데이터로 평가했습니다."
+        if passed
+        else "다른 테스트 데이터로 평가한 모델이 있습니다.",
+        "no leakage suspected": "정확도가 지나치게 높지 않습니다."
+        if passed
+        else "정확도가 지나치게 높아 데이터 누수가 의심됩니다.",
+        "macro-F1": f"macro-F1 {candidate.macro_f1}, 최저 기준 {config.register_threshold:.3f}.",
+        "calibration": f"보정 오차(ECE) {candidate.ece:.3f}: 우연을 뺀 값이 상한 {config.max_ece:.3f}"
+        f"{' 이내입니다' if passed else '을 초과합니다'}.",
+        "worst slice": f"최저 기준 {config.min_slice_macro_f1:.3f}에 미치지 못하는 부분 집합이 "
+        f"{'없습니다' if passed else '있습니다'}.",
+        "beats majority": f"macro-F1의 하한 {candidate.macro_f1.low:.3f}, 최다 라벨 모델은 {majority.value:.3f}."
+        if majority
+        else "비교할 최다 라벨 모델이 없습니다.",
+        "paired evidence": "같은 테스트 데이터에서 챔피언과 건별로 비교했습니다."
+        if passed
+        else "챔피언과 건별로 비교한 자료가 없습니다.",
+        "no source worse": f"{config.max_slice_loss:g} 넘게 나빠진 출처가 {'없습니다' if passed else '있습니다'}.",
+        "no worse on known rows": f"피드백이 아닌 기존 데이터에서 {config.max_slice_loss:g} 넘는 하락이 "
+        f"{'없습니다' if passed else '없다고 볼 수 없습니다'}.",
+        "feedback rows": f"피드백 데이터에서 {'나빠지지 않았습니다' if passed else '나빠졌습니다'}.",
+    }
+    if comparison:
+        gain, test = comparison.macro_f1, comparison.mcnemar
+        said["better macro-F1"] = (
+            f"챔피언과의 macro-F1 차이 {gain.value:+.4f} ({gain.low:+.4f} ~ {gain.high:+.4f}), 구간이 "
+            f"{config.min_gain:+.4f}보다 {'높습니다' if passed else '높지 않습니다'}."
+        )
+        said["better accuracy"] = (
+            f"후보만 맞힌 것 {test.candidate_only_right:,}건, 챔피언만 맞힌 것 {test.champion_only_right:,}건: "
+            f"McNemar p = {test.p_value:.3g}."
+        )
+    return said.get(check.name)
 
 
 def mistake_table(mistakes: Sequence[Mistake]) -> Html:

@@ -71,6 +71,7 @@ KOREAN: Final[dict[str, str]] = {
     "test rows": "테스트 건수",
     "same test rows": "같은 테스트 데이터",
     "calibration": "보정",
+    "no leakage suspected": "데이터 누수 의심 없음",
     "worst slice": "가장 약한 부분 집합",
     "beats majority": "최다 라벨보다 나음",
     "paired evidence": "건별 비교 자료",

@@ -61,6 +61,52 @@ def test_printed_next_commands_work_when_pasted(run: Run, first: CompletedProces
         assert result.stdout.strip()
 
 
+def test_the_report_of_the_run_is_found_by_its_version(run: Run, first: CompletedProcess[str]) -> None:
+    shown = run("report")
+    path = Path(shown.stdout.splitlines()[-1])
+    page = path.read_text(encoding="utf-8")
+    assert path.name == "sentiment-1.html"
+    assert page.index("promoted") < page.index("linear reaches a macro-F1") < page.index("Most confident mistakes")
+    assert len(page.encode()) < 1_000_000
+    look = first.stdout.partition("Look\n")[2].splitlines()[0]
+    assert "run.py report 1 --open" in look
+
+
+SEEN = """
+import json, mlflow
+from zenml.client import Client
+client = Client()
+run = client.list_pipeline_runs(sort_by="created")[0]
+decision = run.steps["decide_promotion"].output
+shown = [(each.type, each.uri.rpartition("/")[2]) for each in decision.visualizations or []]
+names = [each.name for each in mlflow.search_experiments()]
+tracked = mlflow.search_runs(experiment_names=names, order_by=["start_time"], output_format="list")[0]
+print(json.dumps({
+    "run": run.run_metadata, "artifact": decision.run_metadata, "shown": shown, "metrics": tracked.data.metrics,
+    "parameters": tracked.data.params, "tags": tracked.data.tags,
+    "data": {each.tags[0].value: each.dataset.digest for each in tracked.inputs.dataset_inputs},
+}))
+"""
+
+
+def test_zenml_and_mlflow_say_the_verdict_and_the_figures(run: Run, first: CompletedProcess[str]) -> None:
+    uri = f"sqlite:///{run.state['SENTIMENT_HOME']}/mlflow.db"
+    result = run.shell(f"python -c {shlex.quote(SEEN)}", MLFLOW_TRACKING_URI=uri)
+    assert result.returncode == 0, result.stderr
+    seen = json.loads(result.stdout.splitlines()[-1])
+
+    assert seen["run"]["verdict"] == "promote"
+    assert seen["run"]["macro_f1_low"] < seen["run"]["macro_f1"] < seen["run"]["macro_f1_high"]
+    assert "Promoted: linear" in seen["artifact"]["summary"]
+    assert seen["shown"] == [["markdown", "report.md"], ["html", "report.html"]]
+    assert seen["metrics"]["macro_f1"] == seen["run"]["macro_f1"]
+    assert seen["parameters"]["gate.register_threshold"] == "0.7"
+    assert {"verdict": "promote", "dataset": "sample", "stack": "laptop", "version": "1"}.items() <= seen[
+        "tags"
+    ].items()
+    assert seen["data"].keys() == {"training", "validation", "test"}
+
+
 def test_the_champion_answers_in_korean_and_english(run: Run, first: CompletedProcess[str]) -> None:
     result = run("predict", "--json", "정말 재밌어요 강력 추천합니다", "돈 아까워요 최악", "great movie, loved it")
     predictions = json.loads(result.stdout)
