@@ -322,6 +322,37 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "figure.paused": ("paused", "일시 중지"),
     "figure.by": ("by", "요청자"),
     "the first label": ("the first label", "첫 라벨"),
+    # Alerts: what happened, and what to do.
+    "alert.version": ("version {version}", "버전 {version}"),
+    "alert.what_to_do": ("What to do", "할 일"),
+    "alert.look": ("Look", "보기"),
+    "alert.drift": ("the traffic has drifted", "트래픽에 드리프트가 있습니다"),
+    "alert.quality_drop": ("the quality has dropped", "품질이 하락했습니다"),
+    "alert.gate_refused": ("the new model was refused", "새 모델의 승격이 거절되었습니다"),
+    "alert.failed_run": ("a run has failed", "실행이 실패했습니다"),
+    "alert.new_champion": ("there is a new champion", "새 챔피언이 승격되었습니다"),
+    "alert.to_do.drift": (
+        "Read the drift report of the run, then train on newer reviews: python run.py retrain{of}",
+        "드리프트 보고서를 확인한 뒤 최근 리뷰로 재학습하세요: python run.py retrain{of}",
+    ),
+    "alert.to_do.quality_drop": (
+        "Train on the new labels: python run.py retrain{of}; or go back to the champion before: python run.py "
+        "deploy{of} --rollback",
+        "새 라벨로 재학습: python run.py retrain{of}; 이전 챔피언으로 롤백: python run.py deploy{of} --rollback",
+    ),
+    "alert.to_do.gate_refused": (
+        "The champion stays. Compare the two: python run.py models --model {model} list; more labels help most",
+        "챔피언은 그대로입니다. 두 모델을 비교하세요: python run.py models --model {model} list; "
+        "라벨을 늘리는 것이 가장 효과적입니다",
+    ),
+    "alert.to_do.failed_run": (
+        "Fix the cause (docs/operations/when-it-fails.md) and run the same command again",
+        "원인을 해결하고(docs/operations/when-it-fails.md) 같은 명령을 다시 실행하세요",
+    ),
+    "alert.to_do.new_champion": (
+        "Nothing, if that was meant; to go back: python run.py deploy{of} --rollback",
+        "의도한 승격이면 할 일이 없습니다. 롤백: python run.py deploy{of} --rollback",
+    ),
     # What became of a version.
     "change.forced": (
         "Promoted BY FORCE, against the gate, by {actor}: {reason}",
