@@ -356,7 +356,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     # What became of a version.
     "change.forced": (
         "Promoted BY FORCE, against the gate, by {actor}: {reason}",
-        "강제 승격(검증 게이트 무시), {actor}: {reason}",
+        "강제 승격(게이트 무시), {actor}: {reason}",
     ),
     "change.rolled_back": (
         "Version {version} is the champion again: {reason}",
