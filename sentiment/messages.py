@@ -205,16 +205,15 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     # The verdict on drift.
     "drift.found": (
         "Drift in {drifted:n} of {tests:n|test|tests} on {rows:n|row|rows}: {findings:; }.",
-        "드리프트: {rows:n}건에서 {tests:n}개 항목 중 {drifted:n}개가 임계값을 초과했습니다. {findings:; }.",
+        "드리프트가 있습니다({rows:n}건, {tests:n}개 항목 중 {drifted:n}개 초과). {findings:; }.",
     ),
     "drift.found_and_more": (
         "Drift in {drifted:n} of {tests:n|test|tests} on {rows:n|row|rows}: {findings:; }; and {more:n} more.",
-        "드리프트: {rows:n}건에서 {tests:n}개 항목 중 {drifted:n}개가 임계값을 초과했습니다. "
-        "{findings:; } 외 {more:n}개.",
+        "드리프트가 있습니다({rows:n}건, {tests:n}개 항목 중 {drifted:n}개 초과). {findings:; } 외 {more:n}개.",
     ),
     "drift.none": (
         "No drift: {tests:n|test|tests} on {rows:n|row|rows}, none above its threshold.",
-        "드리프트 없음: {rows:n}건에서 {tests:n}개 항목이 모두 임계값 이내입니다.",
+        "드리프트가 없습니다({rows:n}건, {tests:n}개 항목 모두 임계값 이내).",
     ),
     "drift.unknown": (
         "Not enough data for a verdict: {texts:n|distinct text|distinct texts} to compare with {reference:n} of the "
@@ -227,13 +226,13 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "quality.drop": (
         "Accuracy dropped: {before:%} in the test → {after:%} [{low:%}, {high:%}] on {rows:n|label|labels}; a loss of "
         "{loss:%} is tolerated.",
-        "정확도 하락: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
+        "정확도가 하락했습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
         "{loss:%}입니다.",
     ),
     "quality.ok": (
         "No drop of accuracy shown: {before:%} in the test → {after:%} [{low:%}, {high:%}] on {rows:n|label|labels}; a "
         "loss of {loss:%} is tolerated.",
-        "정확도 하락 없음: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
+        "정확도 하락이 확인되지 않았습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
         "{loss:%}입니다.",
     ),
     "quality.nothing": ("Nothing was predicted in the period.", "이 기간에는 예측이 없습니다."),
