@@ -226,14 +226,14 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "quality.drop": (
         "Accuracy dropped: {before:%} in the test → {after:%} [{low:%}, {high:%}] on {rows:n|label|labels}; a loss of "
         "{loss:%} is tolerated.",
-        "정확도가 하락했습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
-        "{loss:%}입니다.",
+        "정확도가 하락했습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 "
+        "{rows:n}건. 허용 하락 폭은 {loss:%}입니다.",
     ),
     "quality.ok": (
         "No drop of accuracy shown: {before:%} in the test → {after:%} [{low:%}, {high:%}] on {rows:n|label|labels}; a "
         "loss of {loss:%} is tolerated.",
-        "정확도 하락이 확인되지 않았습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
-        "{loss:%}입니다.",
+        "정확도 하락이 확인되지 않았습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 "
+        "{rows:n}건. 허용 하락 폭은 {loss:%}입니다.",
     ),
     "quality.nothing": ("Nothing was predicted in the period.", "이 기간에는 예측이 없습니다."),
     "quality.few": (

@@ -56,8 +56,7 @@ def test_a_message_survives_storing_and_is_said_in_either_language() -> None:
     message = Message.model_validate_json(Message(code="drift.found", values=values).model_dump_json())
     assert say(message) == "Drift in 2 of 19 tests on 1,000 rows: share of digits 0.3% → 23.7%; new: 환불, 주문번호."
     assert say(message, "ko") == (
-        "드리프트: 1,000건에서 19개 항목 중 2개가 임계값을 초과했습니다. "
-        "숫자 비율 0.3% → 23.7%; 새 단어: 환불, 주문번호."
+        "드리프트가 있습니다(1,000건, 19개 항목 중 2개 초과). 숫자 비율 0.3% → 23.7%; 새 단어: 환불, 주문번호."
     )
 
 
@@ -135,10 +134,10 @@ def test_the_terminal_says_the_findings_in_korean(
     print_findings(result)
 
     said = " ".join(capsys.readouterr().out.split())
-    assert "드리프트: 드리프트: 1,000건에서 2개 항목 중 1개가 임계값을 초과했습니다. 새 단어: 환불, 주문번호." in said
+    assert "드리프트: 드리프트가 있습니다(1,000건, 2개 항목 중 1개 초과). 새 단어: 환불, 주문번호." in said
     assert "✓ 글자 수 34.1 → 36.2" in said
     assert "환불 8.0%: 환불해 주세요" in said
-    assert "품질: 정확도 하락 없음: 테스트 87.0% → 현재 85.0%" in said
+    assert "품질: 정확도 하락이 확인되지 않았습니다: 테스트 87.0% → 현재 85.0%" in said
     assert (
         "결정: 재학습하지 않습니다. 리뷰에 드리프트가 있습니다. 그러나 새 라벨이 120건이며 200건이 필요합니다." in said
     )
