@@ -64,17 +64,7 @@ def command(options: Options, act: bool, schedule: str | None) -> None:
 
 
 def _print(result: "MonitorResult", run: str) -> None:
-    drift, quality, decision = result.drift, result.quality, result.decision
-    _print_verdict("drift", drift)
-    _print_drift(drift)
-    _print_verdict("quality", quality)
-    _print_quality(quality)
-    said = f"{_say('head.decision')}: {say(decision.said, language())}"
-    out.print(f"\n[bold]{escape(said)}[/]")
-    if decision.trigger:
-        figures = [(name, value) for name, value in decision.evidence.items() if name not in {"drift", "quality"}]
-        listed = "; ".join(f"{say(named('figure', name), language())} {_figure(value)}" for name, value in figures)
-        out.print(f"  [dim]{escape(listed)}[/]")
+    print_findings(result)
     out.print("\n[bold]Next[/]")
     for command, what in _next_commands(result, run).items():
         out.print(f"  {escape(command)}  [dim]{escape(what)}[/]")
@@ -87,6 +77,21 @@ def _print(result: "MonitorResult", run: str) -> None:
         out.print(f"  {escape(command)}  [dim]drift over the last runs[/]")
     out.print(f"  {escape(dashboard(result.dashboard_url, run))}  [dim]the dashboard; this run is {result.run_id}[/]")
     out.print(f"\n[dim]{time_taken()}[/]")
+
+
+def print_findings(result: "MonitorResult") -> None:
+    """Drift, quality and the decision, in the language of the terminal."""
+    drift, quality, decision = result.drift, result.quality, result.decision
+    _print_verdict("drift", drift)
+    _print_drift(drift)
+    _print_verdict("quality", quality)
+    _print_quality(quality)
+    said = f"{_say('head.decision')}: {say(decision.said, language())}"
+    out.print(f"\n[bold]{escape(said)}[/]")
+    if decision.trigger:
+        figures = [(name, value) for name, value in decision.evidence.items() if name not in {"drift", "quality"}]
+        listed = "; ".join(f"{say(named('figure', name), language())} {_figure(value)}" for name, value in figures)
+        out.print(f"  [dim]{escape(listed)}[/]")
 
 
 def _print_verdict(name: str, report: "DriftReport | QualityReport") -> None:

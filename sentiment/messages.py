@@ -205,16 +205,15 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     # The verdict on drift.
     "drift.found": (
         "Drift in {drifted:n} of {tests:n|test|tests} on {rows:n|row|rows}: {findings:; }.",
-        "드리프트: {rows:n}건에서 {tests:n}개 항목 중 {drifted:n}개가 임계값을 초과했습니다. {findings:; }.",
+        "드리프트가 있습니다({rows:n}건, {tests:n}개 항목 중 {drifted:n}개 초과). {findings:; }.",
     ),
     "drift.found_and_more": (
         "Drift in {drifted:n} of {tests:n|test|tests} on {rows:n|row|rows}: {findings:; }; and {more:n} more.",
-        "드리프트: {rows:n}건에서 {tests:n}개 항목 중 {drifted:n}개가 임계값을 초과했습니다. "
-        "{findings:; } 외 {more:n}개.",
+        "드리프트가 있습니다({rows:n}건, {tests:n}개 항목 중 {drifted:n}개 초과). {findings:; } 외 {more:n}개.",
     ),
     "drift.none": (
         "No drift: {tests:n|test|tests} on {rows:n|row|rows}, none above its threshold.",
-        "드리프트 없음: {rows:n}건에서 {tests:n}개 항목이 모두 임계값 이내입니다.",
+        "드리프트가 없습니다({rows:n}건, {tests:n}개 항목 모두 임계값 이내).",
     ),
     "drift.unknown": (
         "Not enough data for a verdict: {texts:n|distinct text|distinct texts} to compare with {reference:n} of the "
@@ -227,14 +226,14 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "quality.drop": (
         "Accuracy dropped: {before:%} in the test → {after:%} [{low:%}, {high:%}] on {rows:n|label|labels}; a loss of "
         "{loss:%} is tolerated.",
-        "정확도 하락: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
-        "{loss:%}입니다.",
+        "정확도가 하락했습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 "
+        "{rows:n}건. 허용 하락 폭은 {loss:%}입니다.",
     ),
     "quality.ok": (
         "No drop of accuracy shown: {before:%} in the test → {after:%} [{low:%}, {high:%}] on {rows:n|label|labels}; a "
         "loss of {loss:%} is tolerated.",
-        "정확도 하락 없음: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 {rows:n}건. 허용 하락 폭은 "
-        "{loss:%}입니다.",
+        "정확도 하락이 확인되지 않았습니다: 테스트 {before:%} → 현재 {after:%} [{low:%}, {high:%}], 라벨 "
+        "{rows:n}건. 허용 하락 폭은 {loss:%}입니다.",
     ),
     "quality.nothing": ("Nothing was predicted in the period.", "이 기간에는 예측이 없습니다."),
     "quality.few": (
@@ -322,10 +321,41 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "figure.paused": ("paused", "일시 중지"),
     "figure.by": ("by", "요청자"),
     "the first label": ("the first label", "첫 라벨"),
+    # Alerts: what happened, and what to do.
+    "alert.version": ("version {version}", "버전 {version}"),
+    "alert.what_to_do": ("What to do", "할 일"),
+    "alert.look": ("Look", "보기"),
+    "alert.drift": ("the traffic has drifted", "트래픽에 드리프트가 있습니다"),
+    "alert.quality_drop": ("the quality has dropped", "품질이 하락했습니다"),
+    "alert.gate_refused": ("the new model was refused", "새 모델의 승격이 거절되었습니다"),
+    "alert.failed_run": ("a run has failed", "실행이 실패했습니다"),
+    "alert.new_champion": ("there is a new champion", "새 챔피언이 승격되었습니다"),
+    "alert.to_do.drift": (
+        "Read the drift report of the run, then train on newer reviews: python run.py retrain{of}",
+        "드리프트 보고서를 확인한 뒤 최근 리뷰로 재학습하세요: python run.py retrain{of}",
+    ),
+    "alert.to_do.quality_drop": (
+        "Train on the new labels: python run.py retrain{of}; or go back to the champion before: python run.py "
+        "deploy{of} --rollback",
+        "새 라벨로 재학습: python run.py retrain{of}; 이전 챔피언으로 롤백: python run.py deploy{of} --rollback",
+    ),
+    "alert.to_do.gate_refused": (
+        "The champion stays. Compare the two: python run.py models --model {model} list; more labels help most",
+        "챔피언은 그대로입니다. 두 모델을 비교하세요: python run.py models --model {model} list; "
+        "라벨을 늘리는 것이 가장 효과적입니다",
+    ),
+    "alert.to_do.failed_run": (
+        "Fix the cause (docs/operations/when-it-fails.md) and run the same command again",
+        "원인을 해결하고(docs/operations/when-it-fails.md) 같은 명령을 다시 실행하세요",
+    ),
+    "alert.to_do.new_champion": (
+        "Nothing, if that was meant; to go back: python run.py deploy{of} --rollback",
+        "의도한 승격이면 할 일이 없습니다. 롤백: python run.py deploy{of} --rollback",
+    ),
     # What became of a version.
     "change.forced": (
         "Promoted BY FORCE, against the gate, by {actor}: {reason}",
-        "강제 승격(검증 게이트 무시), {actor}: {reason}",
+        "강제 승격(게이트 무시), {actor}: {reason}",
     ),
     "change.rolled_back": (
         "Version {version} is the champion again: {reason}",

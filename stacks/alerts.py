@@ -30,6 +30,7 @@ from zenml.enums import StackComponentType
 
 from sentiment.config.stack import StackConfig
 from sentiment.errors import SentimentError
+from sentiment.messages import Language, Message, language, say
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry, Journal, journal_of
 from sentiment.text.pii import mask
@@ -46,24 +47,9 @@ LONGEST_SECONDS: Final = SECONDS_TO_FIND + SECONDS_TO_DELIVER + 3 * SECONDS_OF_D
 LONGEST_MESSAGE: Final = 2_000
 LOOK_BACK: Final = 500
 TOLD: Final = "_told_by_alert"
-FIGURES: Final = re.compile(r"\d+(?:[.,:]\d+)*")
+# Figures, and which words are new: both change from run to run.
+CHANGING: Final = re.compile(r"(?<=new: )[^;.]*|(?<=새 단어: )[^;.]*|\d+(?:[.,:]\d+)*")
 
-TITLES: Final[dict[AlertKind, str]] = {
-    "drift": "the traffic has drifted",
-    "quality_drop": "the quality has dropped",
-    "gate_refused": "the new model was refused",
-    "failed_run": "a run has failed",
-    "new_champion": "there is a new champion",
-}
-WHAT_TO_DO: Final[dict[AlertKind, str]] = {
-    "drift": "Read the drift report of the run, then train on newer reviews: python run.py retrain{of}",
-    "quality_drop": "Train on the new labels: python run.py retrain{of}; or go back to the champion before: "
-    "python run.py deploy{of} --rollback",
-    "gate_refused": "The champion stays. Compare the two: python run.py models --model {model} list; "
-    "more labels help most",
-    "failed_run": "Mend the cause (docs/operations/when-it-fails.md) and run the same command again",
-    "new_champion": "Nothing, if that was meant; to go back: python run.py deploy{of} --rollback",
-}
 # How the journal's sentence about a deployment names the endpoint.
 ENDPOINT: Final = re.compile(r" at (https?://[^\s;,]+)")
 
@@ -114,7 +100,8 @@ def send_alert(
         logger.warning("The alert %s was not sent: %s.", kind, type(error).__name__)
         outcome = "failed"
     detail = {"alert_kind": kind, "message": message, "outcome": outcome}
-    summary = f"{TITLES[kind][0].upper()}{TITLES[kind][1:]}: {message}"
+    title = _say(f"alert.{kind}", "en")
+    summary = f"{title[0].upper()}{title[1:]}: {message}"
     _record(Entry("alert", summary, model_version, detail), model_name)
     return outcome
 
@@ -223,11 +210,16 @@ def _record(entry: Entry, model_name: str) -> None:
 
 
 def _text(kind: AlertKind, message: str, model_name: str, model_version: str | None) -> str:
-    model = f"{model_name} version {model_version}" if model_version else model_name
-    to_do = WHAT_TO_DO[kind].format(model=model_name, of=f" --set model_name={model_name}")
+    spoken = language()
+    model = f"{model_name} {_say('alert.version', spoken, version=model_version)}" if model_version else model_name
+    to_do = _say(f"alert.to_do.{kind}", spoken, model=model_name, of=f" --set model_name={model_name}")
     page = _endpoint(model_name)
-    look = f"\nLook: {page}/monitor" if page else ""
-    return f"{model}: {TITLES[kind]}\n{message}\nWhat to do: {to_do}{look}"
+    look = f"\n{_say('alert.look', spoken)}: {page}/monitor" if page else ""
+    return f"{model}: {_say(f'alert.{kind}', spoken)}\n{message}\n{_say('alert.what_to_do', spoken)}: {to_do}{look}"
+
+
+def _say(code: str, spoken: Language, **values: str) -> str:
+    return say(Message(code=code, values=values), spoken)
 
 
 def _endpoint(model_name: str) -> str | None:
@@ -246,4 +238,4 @@ def _endpoint(model_name: str) -> str | None:
 
 
 def _wording(message: str) -> str:
-    return FIGURES.sub("#", message)
+    return CHANGING.sub("#", message)

@@ -116,7 +116,7 @@ class Deployment(Report):
         champion, kind = self.models[0], self.kinds[0]
         after = f", after version {', '.join(self.replaced)}" if self.replaced else ""
         beside = "".join(f"; {each.role} version {each.version} in {self.traffic}" for each in self.models[1:])
-        forced = f". {champion.promotion}" if champion.forced else ""
+        forced = f"; {champion.promotion}" if champion.forced else ""
         return f"{champion.model_name} version {champion.version} ({kind}) at {self.url}{after}{beside}{forced}"
 
 

@@ -9,8 +9,8 @@ KOREAN: Final[dict[str, str]] = {
     # Verdicts.
     "promoted": "승격",
     "promote": "승격",
-    "refused": "거부",
-    "refuse": "거부",
+    "refused": "거절",
+    "refuse": "거절",
     "unchanged": "변경 없음",
     "passed": "통과",
     "failed": "실패",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -17,6 +17,7 @@ from cli.main import commands
 from sentiment.config.stack import StackConfig
 from sentiment.errors import StackError
 from sentiment.home import PROJECT
+from sentiment.messages import LANGUAGE_VARIABLE, LANGUAGES, Message, say
 from sentiment.store.database import default_database_url
 from sentiment.store.journal import Entry, Journal, journal_of
 from stacks import alerts
@@ -91,6 +92,15 @@ def test_the_same_alert_is_not_repeated_and_news_is(receiver: Receiver) -> None:
     assert [each.detail["outcome"] for each in journal()].count("suppressed") == 1
 
 
+def test_other_new_words_are_no_news(receiver: Receiver) -> None:
+    def drift(*words: str) -> str:
+        found = Message(code="moved.words", values={"words": words})
+        values = {"drifted": 1, "tests": 19, "rows": 1000, "findings": (found,)}
+        return say(Message(code="drift.found", values=values))
+
+    assert [send(message=drift("환불", "주문번호")), send(message=drift("환불"))] == ["delivered", "suppressed"]
+
+
 def test_an_hour_later_it_is_sent_again(receiver: Receiver) -> None:
     detail = {"alert_kind": "drift", "message": DRIFT, "outcome": "delivered"}
     earlier = Journal(default_database_url(), "reviews")
@@ -108,9 +118,14 @@ def test_one_kind_cannot_flood_however_it_is_worded(receiver: Receiver) -> None:
     assert len(receiver.messages) == 4
 
 
-@pytest.mark.parametrize("kind", alerts.TITLES)
-def test_every_command_that_an_alert_names_is_one_for_this_model(kind: alerts.AlertKind, receiver: Receiver) -> None:
+@pytest.mark.parametrize("spoken", LANGUAGES)
+@pytest.mark.parametrize("kind", get_args(alerts.AlertKind))
+def test_every_command_that_an_alert_names_is_one_for_this_model(
+    kind: alerts.AlertKind, spoken: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LANGUAGE_VARIABLE, spoken)
     send(kind)
+    assert ("할 일" in receiver.messages[0]) == (spoken == "ko")
     for command in re.findall(r"python run\.py ([^;\n]+)", receiver.messages[0]):
         assert "reviews" in command
         words = [*command.split(), "--help"]
@@ -232,4 +247,4 @@ def test_the_page_says_the_defaults_and_the_longest_wait() -> None:
     assert written == WebhookAlerterConfig(url_variable="SENTIMENT_WEBHOOK_URL").model_dump(include=set(written))
     assert written.keys() == WebhookAlerterConfig.model_fields.keys()
     assert f"more than {alerts.LONGEST_SECONDS:.0f} seconds" in " ".join(text.split())
-    assert set(alerts.TITLES) == set(re.findall(r"^\| `(\w+)` \|", text, re.M))
+    assert set(get_args(alerts.AlertKind)) == set(re.findall(r"^\| `(\w+)` \|", text, re.M))

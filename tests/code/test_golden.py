@@ -1,5 +1,6 @@
 """What a user of version 0.1 has is read by today's code: tests/golden/README.md."""
 
+import asyncio
 import gzip
 import json
 import shutil
@@ -41,6 +42,7 @@ from sentiment.store.journal import KINDS, Journal
 from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.window import read_labelled
 from sentiment.stored import Report
+from serving.monitoring import Monitoring
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
 MODEL = "reviews"
@@ -95,6 +97,22 @@ def test_the_database_keeps_every_row(database: Path, database_url: str) -> None
     assert rows_by_table(database) == before
     assert (summary.roles["shadow"], summary.roles["canary"], summary.model_versions["1"]) == (2, 2, 4)
     assert (summary.labels["negative"], summary.corrected) == (4, 2)
+
+
+def test_the_page_shows_what_was_said_as_it_was_said(database: Path, database_url: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:  # the page shows the last days
+        connection.execute("UPDATE events SET time = ?", [datetime.now(UTC).isoformat(sep=" ")])
+        connection.commit()
+    with closing(Monitoring(database_url)) as monitoring:
+        report = asyncio.run(monitoring.report(MODEL, "2", 30))
+
+    assert (report.status, len(report.drift), len(report.quality)) == ("drift", 1, 1)
+    assert report.summary.startswith("Drift in 5 of 18 tests on 120 rows: unseen character n-grams, share 4.08")
+    assert report.said is not None
+    assert report.said.en == report.said.ko == report.summary
+    assert {each.said.ko for each in report.drift[0].effects} >= {"글자 수", "미등록 n-gram 비율"}
+    assert {each.moved for each in report.drift[0].effects} == {None}
+    assert report.quality[0].accuracy is not None
 
 
 def test_monitoring_and_retraining_read_the_rows(database_url: str) -> None:

@@ -2,20 +2,26 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
 from string import Formatter
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 
+from cli.monitor import print_findings
+from sentiment.config.retrain import RetrainPolicy
 from sentiment.errors import ConfigError
 from sentiment.home import PROJECT
 from sentiment.messages import LANGUAGE_VARIABLE, LANGUAGES, SENTENCES, Message, language, named, particle, say
 from sentiment.monitoring.descriptors import DESCRIPTORS
 from sentiment.monitoring.readings import moved
 from sentiment.monitoring.words import new_words
-from sentiment.retraining.decision import Blocked, Reason
+from sentiment.retraining.decision import Blocked, LabelCounts, Reason, decide_retraining
 from sentiment.text.pii import mask
+from tests.service import monitored
 
 
 def places(sentence: str) -> set[str]:
@@ -50,8 +56,7 @@ def test_a_message_survives_storing_and_is_said_in_either_language() -> None:
     message = Message.model_validate_json(Message(code="drift.found", values=values).model_dump_json())
     assert say(message) == "Drift in 2 of 19 tests on 1,000 rows: share of digits 0.3% → 23.7%; new: 환불, 주문번호."
     assert say(message, "ko") == (
-        "드리프트: 1,000건에서 19개 항목 중 2개가 임계값을 초과했습니다. "
-        "숫자 비율 0.3% → 23.7%; 새 단어: 환불, 주문번호."
+        "드리프트가 있습니다(1,000건, 19개 항목 중 2개 초과). 숫자 비율 0.3% → 23.7%; 새 단어: 환불, 주문번호."
     )
 
 
@@ -113,3 +118,26 @@ def test_new_words_are_what_their_forms_share_and_nobody_is_named() -> None:
     assert not {"김철수", "김철", "example", "환불이"} & {word.text for word in found}
     assert "[EMAIL]" in next(word.example for word in found if word.text == "으로")
     assert new_words(usual, usual, usual) == new_words([], texts, texts) == ()
+
+
+def test_the_terminal_says_the_findings_in_korean(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "ko")
+    drift, quality = monitored.drift_of(12), monitored.quality_of(date(2026, 11, 1), 12)
+    labels = LabelCounts(total=400, new=120, quarantined=7)
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    decision = decide_retraining(drift, quality, labels, RetrainPolicy(), (), paused=False, now=now)
+    rest = {"pages": {}, "evidently": Path("none"), "run_id": "1", "dashboard_url": None, "seconds": 1.0}
+    result: Any = SimpleNamespace(drift=drift, quality=quality, decision=decision, **rest)
+
+    print_findings(result)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "드리프트: 드리프트가 있습니다(1,000건, 2개 항목 중 1개 초과). 새 단어: 환불, 주문번호." in said
+    assert "✓ 글자 수 34.1 → 36.2" in said
+    assert "환불 8.0%: 환불해 주세요" in said
+    assert "품질: 정확도 하락이 확인되지 않았습니다: 테스트 87.0% → 현재 85.0%" in said
+    assert (
+        "결정: 재학습하지 않습니다. 리뷰에 드리프트가 있습니다. 그러나 새 라벨이 120건이며 200건이 필요합니다." in said
+    )

@@ -9,11 +9,12 @@ import pytest
 
 from sentiment.errors import ConfigError, GateError, SentimentError, StackError
 from sentiment.lifecycle import Lifecycle
-from sentiment.lifecycle.deployment import version_to_serve
+from sentiment.lifecycle.deployment import ServedModel, version_to_serve
 from sentiment.lifecycle.writing import add_report
 from sentiment.models.folder import write_manifest
 from sentiment.registry import Registry
 from sentiment.registry.local import local_champion
+from sentiment.registry.records import FORCED
 from tests.code.registries import model_folder, register
 
 
@@ -58,7 +59,14 @@ def test_a_refused_version_is_no_candidate_and_needs_force(lifecycle: Lifecycle,
     champion = lifecycle.registry.champion()
     assert champion is not None
     assert champion.version == refused
-    assert [event.forced for event in lifecycle.registry.history()] == [True]
+    (promotion,) = lifecycle.registry.history()
+    assert (promotion.forced, promotion.summary) == (True, f"{FORCED}, by kim: the gate's slice is mislabelled")
+    # Whoever reads the card or what is served reads it too; the journal and the alert have the same sentence.
+    card = lifecycle.registry.card(refused)
+    assert card.startswith(f"> **{FORCED}, by kim")
+    served = ServedModel.of(champion, role="champion", model_name="m", card=card, history=[promotion])
+    assert (served.forced, served.gate, served.promotion) == (True, "refused", promotion.summary)
+    assert served.served_json()["forced"] is True
 
 
 def test_any_version_but_the_champion_may_be_served_beside_it(lifecycle: Lifecycle, tmp_path: Path) -> None:

@@ -149,9 +149,12 @@ def test_pages_lie_where_it_says(drifted: Result, run: Run) -> None:
     pages = [Path(found) for found in re.findall(r"(/\S+report\.html)", drifted.stdout)]
     assert len(pages) == 4
     drift, evidently, quality, decision = (page.read_text(encoding="utf-8") for page in pages)
-    assert "data:image/png" in drift
+    assert "<svg" in drift
+    assert "share of unseen character n-grams" in drift
+    assert "미등록 n-gram 비율" in drift
     assert "correct more often than they confirm" in quality
-    assert "quality_drop" in decision
+    assert "the quality has dropped" in decision
+    assert "품질이 하락했습니다" in decision
     assert len(drift) < 2_000_000
     assert "Drift in column 'unseen'" in evidently
     workspace = Path(run.state["SENTIMENT_HOME"]) / "evidently"

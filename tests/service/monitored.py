@@ -107,7 +107,7 @@ def _score(number: int, time: datetime) -> dict[str, Any]:
 
 
 def _verdict(first: datetime, day: int) -> Entry:
-    entry = monitor_entry(_drift(day), _quality(first.date(), day), _version(day))
+    entry = monitor_entry(drift_of(day), quality_of(first.date(), day), _version(day))
     return replace(entry, time=first + timedelta(days=day, hours=1))
 
 
@@ -116,7 +116,7 @@ def _effect(name: str, day: int) -> float:
     return (0.5 if name == "domain" else 0.08) + worse + 0.02 * math.sin(day)
 
 
-def _drift(day: int) -> DriftReport:
+def drift_of(day: int) -> DriftReport:
     tests = tuple(
         DriftTest(
             name=name,
@@ -146,7 +146,7 @@ def _drift(day: int) -> DriftReport:
     )
 
 
-def _quality(first: date, until: int) -> QualityReport:
+def quality_of(first: date, until: int) -> QualityReport:
     days = []
     for day in range(until + 1):
         accuracy = 0.86 - 0.012 * max(0, day - 4) if day < SWITCH else 0.85

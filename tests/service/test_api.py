@@ -207,7 +207,7 @@ def test_a_trace_says_where_an_answer_came_from(client, server):
     assert (found["text"], found["origin"], found["model_version"]) == (TEXT, "endpoint", "7")
     assert (found["dataset"], found["gate"], found["forced"]) == ("the bundled sample", "approved", True)
     (promotion,) = found["history"]
-    assert promotion["said"]["ko"] == "강제 승격(검증 게이트 무시), kim: a drill"
+    assert promotion["said"]["ko"] == "강제 승격(게이트 무시), kim: a drill"
     missing = client.get(f"/trace/{uuid.uuid4()}")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_prediction")
 

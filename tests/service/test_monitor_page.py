@@ -50,9 +50,7 @@ def test_it_tells_the_verdict_and_what_happened(filled: RunningServer) -> None:
     assert (report["status"], report["paused"]) == ("drift", False)
     assert report["summary"].startswith("Drift in 1 of 2 tests on 1,000 rows: new: 환불, 주문번호.")
     assert report["said"]["en"] == report["summary"]
-    assert report["said"]["ko"].startswith(
-        "드리프트: 1,000건에서 2개 항목 중 1개가 임계값을 초과했습니다. 새 단어: 환불"
-    )
+    assert report["said"]["ko"].startswith("드리프트가 있습니다(1,000건, 2개 항목 중 1개 초과). 새 단어: 환불")
     newest, before = report["drift"][-1], report["drift"][-2]
     assert [word["text"] for word in newest["words"]] == ["환불", "주문번호"]
     assert {each["name"]: each["moved"]["ko"] for each in newest["effects"]} == {
@@ -202,7 +200,7 @@ def test_a_person_sees_how_the_model_is(filled: RunningServer, visit: Any) -> No
     expect(page.locator("#drift > .scroll tbody tr")).to_have_count(2)
     expect(page.locator("#drift > .scroll")).to_contain_text("글자 수 34.1 → 36.2")
     expect(page.locator("#drift > p").first).to_contain_text("새로 나온 단어: 환불 8.0%, 주문번호 3.0%")
-    expect(page.locator("#summary")).to_contain_text("임계값을 초과했습니다")
+    expect(page.locator("#summary")).to_contain_text("2개 항목 중 1개 초과")
     expect(page.locator("#changes")).to_contain_text("강제 승격")
     expect(page.locator("#traffic svg rect")).to_have_count(2 * DAYS)
     expect(page.locator("#changes")).to_contain_text("승격")
