@@ -136,7 +136,9 @@ def test_each_source_has_a_verdict_and_the_page_counts_nowhere(world: World) -> 
 
 
 def test_a_flood_of_one_text_is_said_however_few_texts_remain(world: World) -> None:
-    report = detected(world, pl.concat([pl.Series(["아무도 이렇게는 안 쓸 문장"] * 600), world.traffic["text"].head(200)]))
+    report = detected(
+        world, pl.concat([pl.Series(["아무도 이렇게는 안 쓸 문장"] * 600), world.traffic["text"].head(200)])
+    )
     assert report.status == "drift"
     assert names(report) == {"repeated"}
     assert (report.rows, report.texts) == (800, 201)
