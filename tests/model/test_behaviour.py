@@ -52,6 +52,62 @@ PLAIN_NEGATIVE = [
 ]
 
 
+# What people type first into a demonstration, and its relatives: plain verdicts, negated ones, and those with jamo.
+TYPED_FIRST = {"not good": 0, "not bad": 1, "this sucks": 0, "별로": 0, "나쁘지 않아요": 1}
+SHORT_POSITIVE = [
+    "not bad, honestly",
+    "this wasn't bad at all",
+    "hey, not bad",
+    "the food was not bad",
+    "I was not bored at all",
+    "loving it!!",
+    "we really love this",
+    "so good omg",
+    "pretty nice",
+    "no complaints from me",
+    "I'd recommend this",
+    "doesn't disappoint at all",
+    "나쁘지 않던데요",
+    "맛도 나쁘지 않아요",
+    "가격이 나쁘지 않네요",
+    "생각보다 나쁘지 않았어요",
+    "그럭저럭 괜찮네요 추천해요",
+    "진짜 괜찮아요",
+    "전혀 지루하지 않았습니다",
+    "돈이 안 아까워요",
+    "ㅋㅋㅋ 너무 좋아요",
+    "완전 좋아요 ㅎㅎ",
+    "친구한테 추천했어요",
+    "다들 만족합니다",
+]
+SHORT_NEGATIVE = [
+    "not good, sorry",
+    "this is just not good",
+    "it wasn't very good",
+    "isn't good at all",
+    "not great, honestly",
+    "wow this sucks",
+    "this thing sucks so much",
+    "we don't like it",
+    "I really didn't like it",
+    "not recommended, sorry",
+    "can't recommend it",
+    "it's the worst",
+    "별로네",
+    "별로던데요",
+    "맛이 별로예요",
+    "디자인이 별로네요",
+    "생각보다 별로였어요",
+    "ㅠㅠ 진짜 별로",
+    "그닥 좋지 않아요",
+    "하나도 안 좋았어요",
+    "추천하고 싶지 않아요",
+    "최악이었어요",
+    "너무 재미없어요 ㅠㅠ",
+    "만족스럽지 않네요",
+]
+
+
 @pytest.fixture(scope="module")
 def splits() -> Splits:
     config = DatasetConfig(name="sample", path="data/sample/reviews.csv", created_before=date(2025, 1, 1))
@@ -114,6 +170,20 @@ def test_plain_complaints_are_negative(model: LinearClassifier, text: str) -> No
 def test_most_plain_cases_are_right(model: LinearClassifier) -> None:
     assert np.mean(positive(model, PLAIN_POSITIVE) > 0.5) >= 0.9
     assert np.mean(positive(model, PLAIN_NEGATIVE) < 0.5) >= 0.9
+
+
+@pytest.mark.parametrize(("text", "label"), TYPED_FIRST.items())
+def test_what_people_type_first_is_right(model: LinearClassifier, text: str, label: int) -> None:
+    assert model.predict_proba([text])[0, label] > 0.5
+
+
+def test_most_short_plain_lines_are_right_that_no_row_of_the_sample_is(model: LinearClassifier, splits: Splits) -> None:
+    known = {text.lower().rstrip("!.") for text in splits.frame()["text"]}
+    assert not known & {text.lower().rstrip("!.") for text in SHORT_POSITIVE + SHORT_NEGATIVE}
+    right = positive(model, SHORT_POSITIVE) > 0.5, positive(model, SHORT_NEGATIVE) < 0.5
+    assert min(np.mean(right[0]), np.mean(right[1])) >= 0.85, [
+        text for text, hit in zip(SHORT_POSITIVE + SHORT_NEGATIVE, np.concatenate(right), strict=True) if not hit
+    ]
 
 
 # Invariance: what does not change the meaning should not change the label.
