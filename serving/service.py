@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sentiment.home import keep_private
 from serving.app import create_app
 from serving.connections import limit_connections
 from serving.settings import ServingSettings
@@ -27,6 +28,7 @@ class DirectService(bentoml.Service[T]):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """BentoML's application, around whose requests this one reaches. The server that takes it keeps our limits."""
+        keep_private()
         limit_connections(settings.max_connections)
         bento: Any = super().to_asgi(is_main=is_main)
 
