@@ -20,7 +20,7 @@ import cli
 from cli.console import err, python, stack_option
 from pipelines.common.naming import pipeline_names
 from sentiment.errors import SentimentError, StackError, nearest
-from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home
+from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home, keep_private
 
 SECONDS_TO_END = 60.0
 THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -138,6 +138,7 @@ codecs.register_error(PLAIN, _plainly)
 
 def main() -> None:
     """Run the command line; a failure ends in one sentence and its exit code."""
+    keep_private()
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
     # Threads that wait for one another sleep: spinning triples torch's CPU time on a machine that is also used.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

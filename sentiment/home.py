@@ -1,11 +1,13 @@
 """Where the project is, and SENTIMENT_HOME: the one folder for everything it keeps on this machine."""
 
+import contextlib
 import os
 import pwd
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENT_VARIABLE = "SENTIMENT_HOME"
+OURS = ("mlflow.db", "predictions.db", "spool")  # by one of them a home folder is known as that
 
 
 def home() -> Path:
@@ -14,6 +16,18 @@ def home() -> Path:
     `SENTIMENT_HOME`, else ~/.sentiment-ops. Read on every call and not created: whoever writes makes the folder.
     """
     return Path(os.environ.get(ENVIRONMENT_VARIABLE) or "~/.sentiment-ops").expanduser().absolute()
+
+
+def keep_private() -> None:
+    """Let nobody but this user read what the process writes from now on, and what the home folder holds already.
+
+    A folder that holds nothing of ours is left as it is: SENTIMENT_HOME may name one that others use.
+    """
+    os.umask(0o077)
+    folder = home()
+    if any((folder / name).exists() for name in OURS):
+        with contextlib.suppress(PermissionError):  # another user's: who owns it decides
+            folder.chmod(0o700)
 
 
 def current_user() -> str:

@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sentiment.home import keep_private
 from serving.app import create_app
+from serving.connections import limit_connections
 from serving.settings import ServingSettings
 
 T = TypeVar("T")
 
-application = create_app(ServingSettings())
+settings = ServingSettings()
+application = create_app(settings)
 
 
 class DirectService(bentoml.Service[T]):  # type: ignore[misc]
@@ -24,7 +27,9 @@ class DirectService(bentoml.Service[T]):  # type: ignore[misc]
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """BentoML's application, around whose requests this one reaches."""
+        """BentoML's application, around whose requests this one reaches. The server that takes it keeps our limits."""
+        keep_private()
+        limit_connections(settings.max_connections)
         bento: Any = super().to_asgi(is_main=is_main)
 
         async def direct(scope: Scope, receive: Receive, send: Send) -> None:

@@ -45,6 +45,7 @@ class ServingSettings(BaseSettings):
     max_body_bytes: int = Field(default=4 * 2**20, ge=1_024)
     body_seconds: float = Field(default=20, gt=0, le=50, description="A body that takes longer is refused.")
 
+    max_connections: int = Field(default=1_000, ge=1, description="At a time; fewer where few files may be open.")
     queue_texts: int = Field(default=1_024, ge=1, description="Texts that may wait; further requests get a 503.")
     batch_texts: int = Field(default=32, ge=1, description="Waiting texts that are scored together.")
     batch_chars: int = Field(

@@ -11,6 +11,7 @@
 | ACCOUNT | 10-16 digits beside a bank's name or the word for an account |
 | PASSPORT | Korean passports, before and since 2021 |
 | IP | public IPv4 and IPv6 addresses; those of a private network say nothing about a person |
+| SECRET | what opens something: user and password or a signature in an address, an access token |
 | ADDRESS | Korean postal addresses with a district: by road (도로명) or by plot (지번) |
 
 The patterns read a plain view of the text: NFKC, every dash as `-`, every dot as `.`, without characters that do not
@@ -42,6 +43,13 @@ _LOCAL = r"[A-Za-z0-9][A-Za-z0-9._%+'-]{0,63}"
 _AT = r"(?: ?@ ?| ?[(\[](?:at|AT|골뱅이)[)\]] ?| ?골뱅이 ?)"
 # Korean before a Latin name is the sentence, written without a space.
 _MAIL = rf"{_LOCAL}{_AT}{_DOMAIN}|(?:[^\WA-Za-z]|[.-]){{1,64}}@{_DOMAIN}"
+_OPENS = "token|secret|signature|passw|pwd|api.?key|access.?key|credential"
+_PARAMETER = rf"[\w.-]{{0,30}}?(?:{_OPENS})[\w.-]{{0,20}}|sig|key|auth"
+_SECRET = (
+    r"(?<=://)[^\s/@:]{0,200}:[^\s/@]{1,200}(?=@)|"
+    rf"(?<=[?&;])(?:{_PARAMETER})=[^\s&#\"']{{1,2000}}|"
+    r"(?<![A-Za-z0-9])(?:hf_[A-Za-z0-9]{20,200}|gh[pousr]_[A-Za-z0-9]{20,200}|(?:AKIA|ASIA)[0-9A-Z]{16})(?![A-Za-z0-9])"
+)
 _DATE_OF_BIRTH = (
     r"\d\d(?:(?:0[13578]|1[02])(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)(?:0[1-9]|[12]\d|30)|02(?:0[1-9]|[12]\d))"
 )
@@ -218,6 +226,7 @@ _DIGIT = re.compile("[0-9]")
 # What is found first wins: a resident number is also 13 digits, a card holds what looks like a phone number. Digits are
 # ASCII in the view. Only e-mail addresses have letters of any script.
 _RULES = (
+    _Rule("SECRET", 0, re.compile(_SECRET, re.ASCII | re.IGNORECASE), needs=re.compile("://|hf_|gh[pousr]_|A[KS]IA")),
     _Rule("EMAIL", 0, re.compile(_MAIL), needs=re.compile(r"@|골뱅이|[(\[](?:at|AT)[)\]]")),
     _Rule("RRN", 13, re.compile(_RESIDENT, re.ASCII), _is_resident),
     _Rule("CARD", 13, re.compile(_CARD, re.ASCII), _is_card),
@@ -234,8 +243,10 @@ _RULES = (
 KINDS = tuple(dict.fromkeys(rule.name for rule in _RULES))
 
 # What every kind needs; most texts have neither. For columns a superset of it.
-_HOLDS = re.compile(r"[@＠﹫\d\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ea\u2776-\u2793]|골뱅이|[(\[](?:at|AT)[)\]]")
-_MAY_HOLD = r"[@＠﹫\p{N}]|골뱅이|[(\[](?:at|AT)[)\]]"
+_HOLDS = re.compile(
+    r"://|[@＠﹫\d\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ea\u2776-\u2793]|골뱅이|[(\[](?:at|AT)[)\]]"
+)
+_MAY_HOLD = r"://|[@＠﹫\p{N}]|골뱅이|[(\[](?:at|AT)[)\]]"
 # Korean and ASCII are their own plain view, but for the vowel that looks like a dash.
 _NOT_PLAIN = re.compile(r"[^\x00-\x7eㄱ-ㅠㅢㅣ가-힣]")
 _DASHES = frozenset("\u02d7\u1173\u2043\u2212\u2500\u2501\u2574\u2796\u3030\u30fc\u3161\uff70\U00010ead")
