@@ -578,11 +578,3 @@ def two_watches(world: World) -> None:
 
     world.attempt = second
     world.by_hand = {"end it first: Ctrl-C in its terminal": lambda: first.__exit__(None, None, None)}
-
-
-@case("pipelines/common/watching: The step … needs …, which an earlier run made and which is gone.")
-def gone_artifact(world: World) -> None:
-    store = SimpleNamespace(active_stack=SimpleNamespace(artifact_store=SimpleNamespace(path="/store")))
-    world.monkeypatch.setattr(watching, "Client", lambda: store)
-    missing = "FileNotFoundError: [Errno 2] No such file or directory: '/store/reviews.parquet'"
-    run_that_fails(world, None, [step(missing)], "--no-cache")
