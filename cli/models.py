@@ -169,7 +169,8 @@ def models_promote(model_name: str, version: int, reason: str, force: bool) -> N
     lifecycle = _settled(model_name)
     with _log():
         promoted = lifecycle.promote(version, reason, actor=current_user(), force=force)
-    out.print(f"{model_name} version {promoted.version} is the champion.")
+    by_force = ", BY FORCE" if promoted.gate != "approved" else ""
+    out.print(f"{model_name} version {promoted.version} is the champion{by_force}.")
 
 
 @command.command("rollback")

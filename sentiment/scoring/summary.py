@@ -84,10 +84,13 @@ class ScoringSummary(Report):
     @property
     def summary(self) -> str:
         """The batch in one sentence."""
+        now = f"{self.scored:,} scored now, {self.skipped:,} there before"
+        if not self.scored:
+            now = "nothing new: all were there before"
         labels = ", ".join(f"{label} {rows / self.tally.rows:.1%}" for label, rows in self.tally.by_label().items())
         return (
             f"The batch {self.batch} has {counted(self.tally.rows)} by {self.model_name} version {self.model_version} "
-            f"({self.scored:,} scored now, {self.skipped:,} there before): {labels}."
+            f"({now}): {labels}."
         )
 
     def record(self, database_url: str) -> None:
