@@ -349,7 +349,7 @@ class Server:
         self.app.get("/metrics", response_class=PlainTextResponse)(self.read_metrics)
         for path, name in (("/", "index.html"), ("/docs", "docs.html"), ("/monitor", "monitor.html")):
             self.app.add_api_route(path, _page(PAGES / name), include_in_schema=False)
-        self.app.add_api_route("/report", self.report, methods=["GET", "HEAD"], include_in_schema=False)
+        self.app.add_api_route("/report", self.report, include_in_schema=False)
         methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
         self.app.add_route("/{path:path}", self.unknown_path, methods=methods, include_in_schema=False)
 
@@ -427,7 +427,7 @@ def _recent(row: PredictionRecord) -> RecentPrediction:
 
 
 def _json(body: BaseModel) -> Response:
-    return Response(body.model_dump_json(), media_type="application/json")
+    return Response(f"{body.model_dump_json()}\n", media_type="application/json")
 
 
 def _overloaded() -> ApiError:

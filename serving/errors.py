@@ -41,7 +41,7 @@ class ApiError(Exception):
     def response(self) -> Response:
         """The error as an HTTP response."""
         body = ErrorBody(error=ErrorDetail(code=self.code, message=self.message))
-        return Response(body.model_dump_json(), self.status, self.headers, "application/json")
+        return Response(f"{body.model_dump_json()}\n", self.status, self.headers, "application/json")
 
 
 # pydantic's error types, for the fields of our requests: the code, and what is said of the field.

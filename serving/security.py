@@ -162,12 +162,15 @@ class Edge:
             if self.api_key and path not in OPEN_PATHS and not self._knows_key(Headers(scope=scope)):
                 await _refusal(scope, receive, answer)
             else:
-                await self.app(scope, receive, answer)
+                # Where there is GET there is HEAD: the server leaves the body out.
+                inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+                await self.app(inner, receive, answer)
         finally:
             self.metrics.answered(path if path in self.endpoints else "other", status, time.perf_counter() - start)
 
     def _knows_key(self, headers: Headers) -> bool:
-        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = headers.get("x-api-key") or (token if scheme.lower() == "bearer" else "")
         return hmac.compare_digest(given.encode("latin-1"), self.api_key or b"")
 
 

@@ -42,6 +42,20 @@ def test_a_text_gets_a_prediction(client):
     assert uuid.UUID(body["prediction_id"]).version == 7
 
 
+def test_an_answer_ends_its_line(client):
+    assert client.post("/predict", json={"text": TEXT}).text.endswith("}\n")
+    assert client.post("/predict", json={"text": ""}).text.endswith("}\n")
+
+
+@pytest.mark.parametrize("path", ["/", "/monitor", "/livez", "/model", "/recent"])
+def test_where_there_is_get_there_is_head(client, path):
+    asked, told = client.get(path), client.head(path)
+
+    assert (asked.status_code, told.status_code) == (200, 200)
+    assert told.content == b""
+    assert told.headers["content-type"] == asked.headers["content-type"]
+
+
 def test_ids_are_unique_uuids_that_begin_with_the_time():
     before = time.time_ns() // 1_000_000
     ids = PredictionIds()
@@ -354,7 +368,8 @@ def test_an_api_key_is_asked_for_where_it_is_set(start_server):
         assert client.get("/report").status_code == 401
         assert client.get("/recent", headers={b"X-API-Key": b"\xff\xfe"}).status_code == 401
         assert client.post("/predict", **body, headers={"X-API-Key": key}).status_code == 200
-        assert client.get("/recent", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            assert client.get("/recent", headers={"Authorization": f"{scheme} {key}"}).status_code == 200
         for path in ("/", "/docs", "/livez", "/readyz", "/metrics", "/openapi.json"):
             assert client.get(path).status_code == 200
         assert key not in server.log.read_text()
