@@ -87,7 +87,7 @@ def test_the_verdict_comes_first_in_one_sentence_of_both_languages() -> None:
 
     page, decision = _page(1, 3)
     assert not decision.approved
-    assert '<span lang="en">refused</span><span lang="ko">거절</span>' in page
+    assert f'<span lang="en">refused</span><span lang="ko">{KOREAN["refused"]}</span>' in page
     assert "Failed " in page
     assert "통과하지 못했습니다" in page
 
