@@ -95,7 +95,7 @@ def _line(version: "ModelVersion", champion: "ModelVersion | None", served: str,
     rows = version.tags.get("rows", "")
     values = {
         "version": str(version.version),
-        "status": version.gate or version.status if version.status == "none" else version.status,
+        "status": version.standing,
         "model": version.tags.get("candidate", version.kind),
         "data": version.tags.get("dataset", "–"),
         "rows": f"{int(rows):,}" if rows.isdecimal() else "–",

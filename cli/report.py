@@ -33,7 +33,9 @@ def command(version: int | None, show: bool, model_name: str) -> None:
     path = home() / "reports" / f"{model_name}-{version}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(registry.page(version), encoding="utf-8")
-    out.print(f"[bold]{model_name} version {version}[/], {found.status}: {escape(found.reason)}")
+    forced = " BY FORCE, against the gate" if any(e.forced and e.version == version for e in registry.history()) else ""
+    why = found.reason or found.refusal or ""
+    out.print(f"[bold]{model_name} version {version}[/], {found.standing}{forced}: {escape(why)}".rstrip(": "))
     out.print(escape(_short(path)))
     if show and not webbrowser.open(path.as_uri()):
         out.print("No browser was found here: open the file yourself.")

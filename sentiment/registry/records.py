@@ -90,6 +90,11 @@ class ModelVersion(Frozen):
         return self.tags.get(TEST_DIGEST) or self.dataset_digest
 
     @property
+    def standing(self) -> str:
+        """Its status in a word; of a version that was neither champion nor candidate, what the gate said."""
+        return self.gate or self.status if self.status == "none" else self.status
+
+    @property
     def refusal(self) -> str | None:
         """Why it did not become champion when it was registered, in the words of the gate or of who was faster."""
         if self.change is None or self.change.event != "refused":

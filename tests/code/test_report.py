@@ -87,7 +87,7 @@ def test_the_verdict_comes_first_in_one_sentence_of_both_languages() -> None:
 
     page, decision = _page(1, 3)
     assert not decision.approved
-    assert '<span lang="en">refused</span><span lang="ko">거절</span>' in page
+    assert f'<span lang="en">refused</span><span lang="ko">{KOREAN["refused"]}</span>' in page
     assert "Failed " in page
     assert "통과하지 못했습니다" in page
 
@@ -185,6 +185,7 @@ def test_the_list_says_data_rows_labels_why_and_what_serves_where(lifecycle: Lif
     lifecycle.promote(first, "the first", actor="ci")
     lifecycle.deployed(first, "sentiment version 1 (linear) at http://127.0.0.1:3000", actor="ci")
     register(lifecycle, tmp_path, "two", gate="refused", evidence="Refused: It is worse.", tags=_tags(1900, "t2"))
+    assert "version 2, refused: It is worse." in _call("report", "2").output
 
     shown = _call("models", "list").output
     champion, refused = (next(line for line in shown.splitlines() if line.startswith(f" {n} ")) for n in (1, 2))
@@ -199,6 +200,7 @@ def test_the_list_says_data_rows_labels_why_and_what_serves_where(lifecycle: Lif
     lifecycle.promote(2, "it has to be", actor="ci", force=True)
     shown = _call("models", "list").output
     assert "refused, promoted BY FORCE" in next(line for line in shown.splitlines() if line.startswith(" 2 "))
+    assert "champion BY FORCE, against the gate: it has to be" in _call("report", "2").output
 
 
 def test_what_another_version_replaced_serves_no_more(lifecycle: Lifecycle, tmp_path: Path) -> None:
