@@ -11,6 +11,8 @@ from itertools import zip_longest
 
 from sentiment.pages.korean import KOREAN
 
+# Without one the browser asks the server for a file that is not there.
+ICON = '<link rel="icon" href="data:,">'
 STYLE = """
 :root { color-scheme: light dark;
   --paper: #f7f6f2; --card: #fffefb; --ink: #22302c; --soft: #5d6a66; --line: #e2dfd6;
@@ -111,7 +113,7 @@ def page(title: str, *sections: str, languages: bool = False) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><style>{STYLE}</style>{script}</head>'
+        f'<meta name="color-scheme" content="light dark">{ICON}<style>{STYLE}</style>{script}</head>'
         f"<body><header><h1>{markup(title)}</h1>{button}</header><main>{''.join(sections)}</main></body></html>"
     )
 

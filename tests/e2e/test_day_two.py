@@ -40,7 +40,7 @@ def test_homes_that_were_moved_work_after_the_command_that_is_told(run: Run) -> 
     lost = run("monitor", **after)
     assert lost.returncode == 4
     assert f"was moved or copied from {before['SENTIMENT_HOME']}" in lost.stderr
-    assert run("stack", "doctor", **after).stdout.count("was moved or copied from") == 2
+    assert run("stack", "doctor", COLUMNS="500", **after).stdout.count("was moved or copied from") == 2
     renewed = run.shell(fix_of(lost.stderr), **after)
     assert renewed.returncode == 0, renewed.stderr
     assert renewed.stdout.count("paths were renewed") == 2

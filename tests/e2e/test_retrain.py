@@ -115,7 +115,7 @@ def test_what_cannot_be_deployed_is_not_champion(run: Run, retrained: subprocess
 
 def test_the_journal_tells_it_all(run: Run, retrained: subprocess.CompletedProcess[str]) -> None:
     history = run("retrain", "history").stdout
-    expected = ("started (forced)", "Promoted: linear over v1", "champion again", "could not be deployed", "a drill")
+    expected = ("started (asked for)", "Promoted: linear over v1", "champion again", "could not be deployed", "a drill")
     for sentence in expected:
         assert sentence in history, history
     assert "No retraining, though" in history

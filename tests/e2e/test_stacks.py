@@ -148,7 +148,7 @@ def test_the_control_plane_mirrors_the_registry(zenml: Path, tmp_path: Path) -> 
     for number in (1, 2, 3):
         folder = tmp_path / str(number)
         folder.mkdir()
-        (folder / "classifier.json").write_text(json.dumps({"kind": "linear", "number": number}))
+        (folder / "classifier.json").write_text(json.dumps({"kind": "linear", "labels": ["a", "b"], "number": number}))
         digest = write_manifest(folder)
         metrics = {"macro_f1": number / 10}
         given = {"digest": digest, "dataset_digest": "d", "metrics": metrics, "card": "", "actor": "ci"}

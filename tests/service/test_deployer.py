@@ -297,6 +297,7 @@ def test_every_server_has_its_own_bentoml_home(deployer: BentoMLLocalDeployer, b
         "BENTOML_HOME": str(own / "bentoml"),
         "PROMETHEUS_MULTIPROC_DIR": str(own / "metrics"),
         "PYTHONPATH": None,
+        "SENTIMENT_API_KEY": None,
     }
     assert (own.stat().st_mode & 0o077) == 0
 

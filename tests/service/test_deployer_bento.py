@@ -68,7 +68,7 @@ import bentoml
 service = bentoml.load({str(bento)!r}, standalone_load=True)
 from starlette.testclient import TestClient
 with TestClient(service.to_asgi(is_main=True)) as client:
-    print(client.post("/predict", json={{"text": "정말 재밌어요 강력 추천합니다"}}).text)
+    print(client.post("/predict", json={{"text": "정말 재밌어요 강력 추천합니다"}}).text, end="")
 import sentiment
 print(sentiment.__file__)
 """

@@ -216,7 +216,7 @@ def test_a_full_disk_in_the_middle_leaves_what_a_second_run_goes_on_from(shard: 
         [*command, str(shard.paths[0]), url], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
     )
     assert failed.returncode == 1
-    assert "sentiment.errors.StackError: The prediction database does not do its part" in failed.stderr
+    assert "sentiment.errors.StackError: The prediction database does not answer as it should" in failed.stderr
     before = len(ids_in(url))
     assert 0 < before < ROWS
     assert finish(shard, url) == (ROWS - before, before)
@@ -224,7 +224,7 @@ def test_a_full_disk_in_the_middle_leaves_what_a_second_run_goes_on_from(shard: 
 
 
 def test_no_database_is_one_sentence(shard: ParquetFiles) -> None:
-    with pytest.raises(StackError, match="The prediction database does not do its part") as raised:
+    with pytest.raises(StackError, match="The prediction database does not answer as it should") as raised:
         score_shard(
             shard, Slow(), TARGET, "postgresql://me:hunter2@127.0.0.1:9/x", on_progress=lambda done, total: None
         )
