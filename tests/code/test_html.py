@@ -29,7 +29,7 @@ def test_cells_are_shown_by_type() -> None:
 
 def test_a_page_needs_nothing_from_elsewhere() -> None:
     page = html.page("제목", html.paragraph("본문"), languages=True)
-    assert not re.search(r"https?:|src=|href=|@import|url\(", page)
+    assert not re.search(r"https?:|src=|href=(?!\"data:)|@import|url\(", page)
     assert '<meta charset="utf-8">' in page
 
 

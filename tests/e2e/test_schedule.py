@@ -43,7 +43,9 @@ def _forget_zenml() -> None:
 
 
 def test_an_orchestrator_without_schedules_is_one_error_that_names_the_other_ways() -> None:
-    with pytest.raises(StackError, match=r"orchestrator local .* has no schedules(?s:.*)watch --every 1h.*schedules\.md"):
+    with pytest.raises(
+        StackError, match=r"(?s)orchestrator local .* has no schedules.*watch --every 1h.*schedules\.md"
+    ):
         require_schedulable("laptop", HOURLY)
 
 
