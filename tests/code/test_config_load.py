@@ -163,7 +163,7 @@ def test_a_key_that_is_no_longer_a_setting_is_named_to_a_user_and_dropped_from_w
         ("data/my.reviews.csv.gz", "my"),
         ("리뷰.tsv", "리뷰"),
         ("folder/", "folder"),
-        ("https://example.com/a/reviews.csv?token=x", "reviews"),
+        ("https://example.com/a/reviews.csv?version=x", "reviews"),
         ("hf://owner/movies@main", "movies"),
         ("database://REVIEWS_URL", "REVIEWS_URL"),
     ],

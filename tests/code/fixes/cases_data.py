@@ -528,18 +528,13 @@ def unknown_scheme(world: World) -> None:
 def web(world: World, status: int = 200, **options: str) -> str:
     """A web server with one file; the rest of the addresses answer with `status`."""
 
-    def stream(method: str, url: str, **_: Any) -> Any:
-        from contextlib import contextmanager
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/moved.csv":
+            return httpx.Response(302, headers={"location": "http://127.0.0.1/good.csv"})
+        return httpx.Response(200 if "good" in str(request.url) else status, content=GOOD.encode())
 
-        @contextmanager
-        def answered() -> Any:
-            found = "good" in url
-            request = httpx.Request(method, url)
-            yield httpx.Response(200 if found else status, content=GOOD.encode(), request=request)
-
-        return answered()
-
-    world.monkeypatch.setattr(httpx, "stream", stream)
+    transport, client = httpx.MockTransport(answer), httpx.Client
+    world.monkeypatch.setattr(httpx, "Client", lambda **options: client(**options, transport=transport))
     world.blanks |= {"FILE": str(world.write("good.csv", GOOD)), "ADDRESS": "https://example.com/good.csv"}
     return "https://example.com/reviews.csv"
 
@@ -571,6 +566,12 @@ def refused_download(world: World) -> None:
 @case(f"{HTTP}… cannot be reached: ….")
 def out_of_reach(world: World) -> None:
     download(world, http.remote_version, web(world, 503))
+
+
+@case(f"{HTTP}… sends on to …, which is a local or private address.")
+def sent_inside(world: World) -> None:
+    address = web(world).replace("reviews", "moved")
+    download(world, lambda url: http.download(url, None, world.folder), address)
 
 
 @case(f"{HTTP}… is larger than … MB.")
