@@ -11,6 +11,7 @@ import yaml
 from rich.markup import escape
 
 from cli.console import Options, out
+from sentiment.config.load import parse_yaml
 from sentiment.errors import OR, ConfigError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _again(command: str, file: str) -> str:
 def _given(options: Options) -> Mapping[str, Any]:
     pairs = (override.partition("=") for override in options.overrides)
     try:
-        return {key.removeprefix(DATASET): yaml.safe_load(value) for key, _, value in pairs if key.startswith(DATASET)}
+        return {key.removeprefix(DATASET): parse_yaml(value) for key, _, value in pairs if key.startswith(DATASET)}
     except yaml.YAMLError:
         return {}  # load_config says which one is wrong
 

@@ -26,7 +26,8 @@ from sentiment.kinds import ModelConfig, config_class
 from sentiment.stored import REMOVED_KEY, STORED, Frozen, must
 from sentiment.text.pii import holds_secret
 
-_REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
+# `env:` is before a name that was kept: ZenML puts the value of ${NAME} into what a step is given.
+_REFERENCE = re.compile(r"\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
 
 
 def expand(
@@ -36,7 +37,7 @@ def expand(
 
     As in a shell, an empty variable counts as unset. `SENTIMENT_HOME` is always set: see `sentiment.home`.
     `environ` is os.environ unless given; `source` names the file in the error. `kept` are keys whose value, if it is an
-    address, keeps the references to variables that are set.
+    address, keeps the references to variables that are set, as ${env:NAME}.
 
     Raises ConfigError naming the variable when one without a default is unset.
     """
@@ -54,7 +55,7 @@ def expand(
         return default.removeprefix(":-")
 
     def referred(match: re.Match[str]) -> str:
-        return f"${{{match['name']}}}" if variables.get(match["name"]) else replaced(match)
+        return f"${{env:{match['name']}}}" if variables.get(match["name"]) else replaced(match)
 
     return _expand(value, replaced, referred, kept)
 
@@ -89,6 +90,9 @@ PATHS = ("path", "validation_path", "test_path")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 # Keys whose value may be the path of another pipeline's config file.
 CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
+
+# More than any config has; a few lines with aliases of aliases stand for billions.
+MOST_VALUES = 100_000
 
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
@@ -158,7 +162,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     location = path if path.is_absolute() or path.exists() else PROJECT / path
     try:
-        content = yaml.safe_load(location.read_text(encoding="utf-8"))
+        content = parse_yaml(location.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"The config file {path} does not exist.", _nearest_file(path, location.parent)) from None
     except IsADirectoryError:
@@ -175,6 +179,37 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+class TooManyValuesError(yaml.YAMLError):
+    """YAML that is nested too deeply, or whose aliases stand for too many values."""
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text says. Raises yaml.YAMLError, also where it would grow beyond MOST_VALUES."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values_in(node, {}) > MOST_VALUES:
+            raise TooManyValuesError
+        return loader.construct_document(node)
+    except RecursionError:
+        raise TooManyValuesError from None
+    finally:
+        loader.dispose()
+
+
+def _values_in(node: yaml.Node, counted: dict[int, float]) -> float:
+    """How many values a node stands for once its aliases are followed; an alias within itself has no end."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in counted:
+        counted[id(node)] = float("inf")
+        parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        counted[id(node)] = 1 + sum(_values_in(part, counted) for part in parts)
+    return counted[id(node)]
+
+
 def _nearest_file(path: Path, folder: Path) -> str:
     """One sentence with the config file that may be meant."""
     files = [*(folder.glob("*.yaml") if folder.is_dir() else ())] or [*CONFIGS.glob("*.yaml")]
@@ -189,6 +224,8 @@ def _unreadable(error: yaml.YAMLError | UnicodeDecodeError) -> tuple[str, str]:
     """What is wrong with a file that is no YAML and where, and what to do."""
     if isinstance(error, UnicodeDecodeError):
         return " is not UTF-8 text", "Save it as UTF-8."
+    if isinstance(error, TooManyValuesError):
+        return f" stands for more than {MOST_VALUES:,} values, or has no end", "Write its values out, without aliases."
     mark = getattr(error, "problem_mark", None)
     line = f", line {mark.line + 1}" if mark else ""
     problem = getattr(error, "problem", None) or "a character that YAML does not allow"
@@ -266,7 +303,7 @@ def _resolve(key: str, value: Any) -> Any:
 
 def _parse(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     except yaml.YAMLError:
         key = override.partition("=")[0]
         raise ConfigError(f"--set {override}: the value is not valid YAML.", f"Quote it: {option(key, text)}") from None

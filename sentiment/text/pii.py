@@ -224,7 +224,7 @@ class _Rule(NamedTuple):
 
 _DIGIT = re.compile("[0-9]")
 _SECRETS = re.compile(_SECRET, re.ASCII | re.IGNORECASE)
-_VARIABLE = re.compile(r"\$\{\w{1,200}\}", re.ASCII)
+_VARIABLE = re.compile(r"\$\{(?:env:)?\w{1,200}\}", re.ASCII)
 # Whatever the name of the parameter: 16 characters with letters and digits are no word.
 _ADDRESS_WITH_SECRET = re.compile(
     r"://[^/?#\s]{0,2000}[^/?#\s:]@|://[^?#\s]{0,2000}[?#](?:[^\s]{0,2000}&)?[^=&\s]{0,200}="

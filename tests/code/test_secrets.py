@@ -137,7 +137,8 @@ def test_an_address_is_read_with_what_its_variables_hold_and_kept_with_their_nam
     monkeypatch.setenv("WHOLE", f"http://me:{PLANTED}@{host}/{PLANTED}.csv?sig={PLANTED}")
     path = written.replace("HOST", host)
     config = load_config(TRAIN, TrainConfig, [f"dataset.path={path}"])
-    assert config.dataset.path == path
+    assert config.dataset.path == path.replace("${", "${env:")
+    assert config.dataset.name in {"a", "PLANTED", "WHOLE"}
     with logs_to(tmp_path / "home" / "run.log"):
         logging.getLogger().setLevel(logging.INFO)
         logging.getLogger("other").info("asked for %s", f"http://me:{PLANTED}@{host}/a.csv?sig={PLANTED}")
@@ -165,7 +166,7 @@ def test_a_default_is_no_secret_and_stays_readable_without_its_variable(monkeypa
     written = "dataset.path=${MIRROR:-https://example.com}/a.csv"
     assert load_config(TRAIN, TrainConfig, [written]).dataset.path == "https://example.com/a.csv"
     monkeypatch.setenv("MIRROR", f"https://me:{PLANTED}@example.org")
-    assert load_config(TRAIN, TrainConfig, [written]).dataset.path == "${MIRROR}/a.csv"
+    assert load_config(TRAIN, TrainConfig, [written]).dataset.path == "${env:MIRROR}/a.csv"
     monkeypatch.setenv("MIRROR", "/folder")
     assert load_config(TRAIN, TrainConfig, [written]).dataset.path == "/folder/a.csv"
 

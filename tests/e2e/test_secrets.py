@@ -40,7 +40,7 @@ def host() -> Iterator[str]:
 
 def test_nothing_that_a_run_writes_holds_what_opens_its_data(run: Run, host: str) -> None:
     address = f"http://me:{PASSWORD}@{host}/reviews.csv?X-Signature={SIGNATURE}"
-    named = ("train", "--set", "dataset.path=${REVIEWS_URL}")
+    named = ("train", "--set", "candidates=[linear]", "--set", "dataset.path=${REVIEWS_URL}")
     refused = run("train", "--set", f"dataset.path={address}", **ENVIRONMENT)
     gone = run(*named, **ENVIRONMENT, REVIEWS_URL=address.replace("reviews", "gone"))
     done = run(*named, **ENVIRONMENT, REVIEWS_URL=address)
@@ -56,7 +56,7 @@ def test_nothing_that_a_run_writes_holds_what_opens_its_data(run: Run, host: str
     for file in files:
         content = file.name.encode() + (_content(file) if file.is_file() else b"")
         assert not any(each in content for each in planted), file
-    assert any(b"${REVIEWS_URL}" in _content(file) for file in files if file.name == "config.yaml")
+    assert any(b"${env:REVIEWS_URL}" in _content(file) for file in files if file.name == "config.yaml")
 
 
 def _content(file: Path) -> bytes:

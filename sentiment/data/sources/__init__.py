@@ -44,7 +44,7 @@ class Source(ABC):
     def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
         """Everything at `path`, place after place, in frames of at most `rows` rows.
 
-        `path` may refer to variables, as ${NAME}: `opened` gives their values, for the moment of reading. Raises
+        `path` may refer to variables, as ${env:NAME}: `opened` gives their values, for the moment of reading. Raises
         DataError where it cannot be read. The places are shown to people: they hold no secrets.
         """
 

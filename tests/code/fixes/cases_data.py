@@ -14,6 +14,7 @@ import httpx
 
 from cli.console import Options
 from cli.own_file import with_file
+from sentiment.data import files
 from sentiment.data.clean import clean
 from sentiment.data.inspection import inspect_file
 from sentiment.data.read import read
@@ -553,6 +554,12 @@ def download(world: World, attempt: Callable[[str], object], address: str) -> No
         )
 
     world.attempt = tried
+
+
+@case(f"{FILES}… unpacks to more than … times its size.")
+def grows(world: World) -> None:
+    world.monkeypatch.setattr(files, "UNPACKED_BYTES", 1 << 10)
+    world.reading("a.csv.gz", gzip.compress((GOOD + "x,fine,positive\n" * 200_000).encode()))
 
 
 HTTP = "sentiment/data/sources/http: "
