@@ -514,7 +514,7 @@ def two_databases(world: World) -> None:
 @case(f"{DATABASE}dataset: path must name the environment variable that holds the database's URL, not the URL itself.")
 def url_in_the_config(world: World) -> None:
     database(world, SELECT)
-    world.overrides.append("dataset.path=database://me@host/reviews")
+    world.overrides.append("dataset.path=database://host/reviews")
 
 
 @case(f"{SOURCES}dataset: no source reads ….")
