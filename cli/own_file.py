@@ -11,7 +11,7 @@ import yaml
 from rich.markup import escape
 
 from cli.console import Options, out
-from sentiment.config.load import parse_yaml
+from sentiment.config.load import expand, parse_yaml
 from sentiment.errors import OR, ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def with_file(
             f"Two files are named: {file} and {given['path']} (dataset.path).",
             f"Name one: {_again(command, file)}",
         )
-    if "://" in file:
+    if "://" in expand(file, source="The command"):
         return replace(options, overrides=(f"{DATASET}path={file}", *options.overrides))
     from sentiment.data.inspection import inspect_file
     from sentiment.data.sources.local import local_files

@@ -42,7 +42,7 @@ def test_nothing_that_a_run_writes_holds_what_opens_its_data(run: Run, host: str
     address = f"http://me:{PASSWORD}@{host}/reviews.csv?X-Signature={SIGNATURE}"
     named = ("train", "--set", "candidates=[linear]", "--set", "dataset.path=${REVIEWS_URL}")
     refused = run("train", "--set", f"dataset.path={address}", **ENVIRONMENT)
-    gone = run(*named, **ENVIRONMENT, REVIEWS_URL=address.replace("reviews", "gone"))
+    gone = run("train", "${REVIEWS_URL}", **ENVIRONMENT, REVIEWS_URL=address.replace("reviews", "gone"))
     done = run(*named, **ENVIRONMENT, REVIEWS_URL=address)
     assert refused.returncode == 2
     assert "environment variable" in refused.stderr
