@@ -15,7 +15,7 @@ _OPTIONS = re.compile(r"(?:^|(?<=[:?.] ))--[a-z]+ .*$")
 _RUN = re.compile(r"(?:^|(?<=[:?.] ))python run\.py\b")
 _ZENML = re.compile(r"(?:^|(?<=[:?.] ))zenml\b")
 # Commands that write a file anew, and its name.
-_WRITES = re.compile(r": (?:(?:\(printf|iconv|sed|\S+ -c) .*> |mv \S+ )('[^']*'|\S+)$")
+_WRITES = re.compile(r": (?:(?:\(printf|iconv|gzip|sed|\S+ -c) .*> |mv \S+ )('[^']*'|\S+)$")
 # Where a command has what the config of train has at its top.
 _BELOW = {"retrain": "train.", "monitor": "retrain.train."}
 _OF_TRAIN = re.compile(r"(--set '?)(?=(?:dataset|split|validation|candidates|baseline|evaluation|gate|normaliser)\b)")

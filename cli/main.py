@@ -138,7 +138,6 @@ codecs.register_error(PLAIN, _plainly)
 
 def main() -> None:
     """Run the command line; a failure ends in one sentence and its exit code."""
-    keep_private()
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would write to the terminal
     # Threads that wait for one another sleep: spinning triples torch's CPU time on a machine that is also used.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -156,6 +155,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
+        keep_private()
         commands(standalone_mode=False)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)

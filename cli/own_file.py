@@ -11,6 +11,7 @@ import yaml
 from rich.markup import escape
 
 from cli.console import Options, out
+from sentiment.config.load import expand, parse_yaml
 from sentiment.errors import OR, ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def with_file(
             f"Two files are named: {file} and {given['path']} (dataset.path).",
             f"Name one: {_again(command, file)}",
         )
-    if "://" in file:
+    if "://" in expand(file, source="The command"):
         return replace(options, overrides=(f"{DATASET}path={file}", *options.overrides))
     from sentiment.data.inspection import inspect_file
     from sentiment.data.sources.local import local_files
@@ -72,7 +73,7 @@ def _again(command: str, file: str) -> str:
 def _given(options: Options) -> Mapping[str, Any]:
     pairs = (override.partition("=") for override in options.overrides)
     try:
-        return {key.removeprefix(DATASET): yaml.safe_load(value) for key, _, value in pairs if key.startswith(DATASET)}
+        return {key.removeprefix(DATASET): parse_yaml(value) for key, _, value in pairs if key.startswith(DATASET)}
     except yaml.YAMLError:
         return {}  # load_config says which one is wrong
 

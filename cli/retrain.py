@@ -123,10 +123,7 @@ def retrain_status(model_name: str) -> None:
     with _journal(model_name) as journal:
         pause = current_pause(journal)
         latest = journal.entries(("decision",), limit=1)
-    if pause:
-        out.print(f"[yellow]Retraining of {escape(model_name)} is {escape(pause.summary)}[/] ({_time(pause.time)})")
-    else:
-        out.print(f"Retraining of {escape(model_name)} is not paused.")
+    _print_pause(model_name, pause)
     out.print(f"{_time(latest[0].time)}  {escape(_said(latest[0]))}" if latest else "Nothing was decided yet.")
 
 
@@ -151,13 +148,14 @@ def retrain_history(model_name: str, limit: int) -> None:
 @click.pass_obj
 def retrain_pause(model_name: str, reason: str) -> None:
     """Let nothing be retrained until `resume`."""
-    from sentiment.retraining.history import pause
+    from sentiment.retraining.history import current_pause, pause
 
     with _journal(model_name) as journal:
         pause(journal, reason, current_user())
-    out.print(
-        f"Retraining of {escape(model_name)} is paused. Go on: {run_py(chosen_stack())} retrain resume --reason ..."
-    )
+        held = current_pause(journal)
+    _print_pause(model_name, held)
+    if held:
+        out.print(f"Go on: {run_py(chosen_stack())} retrain resume --reason ...")
 
 
 @command.command("resume")
@@ -166,11 +164,20 @@ def retrain_pause(model_name: str, reason: str) -> None:
 @click.pass_obj
 def retrain_resume(model_name: str, reason: str) -> None:
     """Let retraining go on."""
-    from sentiment.retraining.history import resume
+    from sentiment.retraining.history import current_pause, resume
 
     with _journal(model_name) as journal:
         resume(journal, reason, current_user())
-    out.print(f"Retraining of {escape(model_name)} goes on.")
+        held = current_pause(journal)
+    _print_pause(model_name, held)
+
+
+def _print_pause(model_name: str, held: "Entry | None") -> None:
+    """What the journal says now, read back from it."""
+    if held:
+        out.print(f"[yellow]Retraining of {escape(model_name)} is {escape(held.summary)}[/] ({_time(held.time)})")
+    else:
+        out.print(f"Retraining of {escape(model_name)} is not paused.")
 
 
 @contextmanager

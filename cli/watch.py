@@ -27,6 +27,7 @@ from sentiment.config.watch import interval
 from sentiment.errors import SentimentError
 from sentiment.home import home
 from sentiment.messages import language, say
+from sentiment.text.masked_logs import mask_logs
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -220,6 +221,7 @@ def _log(model_name: str) -> Path:
 @contextmanager
 def _logging(model_name: str) -> Iterator[Path]:
     """Every line of the runs goes to a file, a few megabytes at most."""
+    mask_logs()
     path = _log(model_name)
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")

@@ -3,10 +3,15 @@
 import contextlib
 import os
 import pwd
+import re
 from pathlib import Path
+
+from sentiment.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENT_VARIABLE = "SENTIMENT_HOME"
+# What SQLAlchemy takes for the end of a file's name, and MLflow for another character.
+_UNUSABLE = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 OURS = ("mlflow.db", "predictions.db", "spool")  # by one of them a home folder is known as that
 
 
@@ -14,8 +19,16 @@ def home() -> Path:
     """The folder that holds mlflow.db, mlflow-artifacts/, downloads/, logs/ and checkpoints/.
 
     `SENTIMENT_HOME`, else ~/.sentiment-ops. Read on every call and not created: whoever writes makes the folder.
+
+    Raises ConfigError for a name that an address of a database cannot hold: half of it would be kept elsewhere.
     """
-    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or "~/.sentiment-ops").expanduser().absolute()
+    folder = Path(os.environ.get(ENVIRONMENT_VARIABLE) or "~/.sentiment-ops").expanduser().absolute()
+    if found := _UNUSABLE.search(str(folder)):
+        raise ConfigError(
+            f"The folder {folder} cannot hold the project's files: {found[0]} has a meaning in addresses.",
+            f"Name another one: export {ENVIRONMENT_VARIABLE}=~/sentiment-home",
+        )
+    return folder
 
 
 def keep_private() -> None:

@@ -9,12 +9,14 @@ import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sentiment.home import keep_private
+from sentiment.text.masked_logs import mask_logs
 from serving.app import create_app
 from serving.connections import limit_connections
 from serving.settings import ServingSettings
 
 T = TypeVar("T")
 
+mask_logs()
 settings = ServingSettings()
 application = create_app(settings)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sentiment.config.load import CONFIGS, expand, read_yaml, validate
+from sentiment.config.load import CONFIGS, expand, parse_yaml, read_yaml, validate
 from sentiment.config.stack import StackConfig
 from sentiment.errors import ConfigError, StackError, nearest
 from sentiment.home import ENVIRONMENT_VARIABLE
@@ -89,7 +89,7 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _description(path: Path) -> str:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError:
         return "not readable as YAML"
     return str(content.get("description", "")) if isinstance(content, dict) else ""

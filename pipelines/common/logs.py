@@ -9,7 +9,7 @@ from pathlib import Path
 
 import zenml  # noqa: F401 - installs its terminal handler on import, and that one must be found here
 
-from sentiment.text.pii import mask
+from sentiment.text.masked_logs import mask_logs
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +21,11 @@ def logs_to(path: Path) -> Iterator[Path]:
 
     The terminal stays quiet afterwards, too: libraries log until the process ends.
     """
+    mask_logs()
     path.parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
     handler = _FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     for each in [each for each in root.handlers if isinstance(each, logging.StreamHandler)]:
         root.removeHandler(each)
     root.addHandler(handler)
@@ -54,8 +55,8 @@ class _FileHandler(logging.FileHandler):
             super().close()
 
 
-class _MaskingFormatter(logging.Formatter):
+class _PlainFormatter(logging.Formatter):
     COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
     def format(self, record: logging.LogRecord) -> str:
-        return mask(self.COLOURS.sub("", super().format(record)))
+        return self.COLOURS.sub("", super().format(record))

@@ -3,7 +3,9 @@
 A value that names a file is replaced by that file's content: `dataset: sample` by configs/datasets/sample.yaml, and
 each of `candidates` and `baseline` by configs/models/NAME.yaml; `train` and `deployment` (of the retrain config) and
 `retrain` (of the monitor config) by the config file at that path. `${VAR}` and `${VAR:-default}` are read from the
-environment. An override of a key below a `train` that is null goes to `train_changes`.
+environment. In the address of a dataset the reference stays, since a config is stored and shown and a variable may hold
+a secret: who reads the address puts the value in. An override of a key below a `train` that is null goes to
+`train_changes`.
 """
 
 import os
@@ -22,15 +24,20 @@ from sentiment.errors import ConfigError, nearest, option, setting
 from sentiment.home import ENVIRONMENT_VARIABLE, PROJECT, home
 from sentiment.kinds import ModelConfig, config_class
 from sentiment.stored import REMOVED_KEY, STORED, Frozen, must
+from sentiment.text.pii import holds_secret
 
-_REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
+# `env:` is before a name that was kept: ZenML puts the value of ${NAME} into what a step is given.
+_REFERENCE = re.compile(r"\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
 
 
-def expand(value: Any, *, source: str = "The config", environ: Mapping[str, str] | None = None) -> Any:
+def expand(
+    value: Any, *, source: str = "The config", environ: Mapping[str, str] | None = None, kept: Sequence[str] = ()
+) -> Any:
     """Replace the references in every string inside `value` (a string, or lists and mappings of values).
 
     As in a shell, an empty variable counts as unset. `SENTIMENT_HOME` is always set: see `sentiment.home`.
-    `environ` is os.environ unless given; `source` names the file in the error.
+    `environ` is os.environ unless given; `source` names the file in the error. `kept` are keys whose value, if it is an
+    address, keeps the references to variables that are set, as ${env:NAME}.
 
     Raises ConfigError naming the variable when one without a default is unset.
     """
@@ -47,16 +54,23 @@ def expand(value: Any, *, source: str = "The config", environ: Mapping[str, str]
             )
         return default.removeprefix(":-")
 
-    return _expand(value, replaced)
+    def referred(match: re.Match[str]) -> str:
+        return f"${{env:{match['name']}}}" if variables.get(match["name"]) else replaced(match)
+
+    return _expand(value, replaced, referred, kept)
 
 
-def _expand(value: Any, replaced: Callable[[re.Match[str]], str]) -> Any:
+def _expand(
+    value: Any, replaced: Callable[[re.Match[str]], str], referred: Callable[[re.Match[str]], str], kept: Sequence[str]
+) -> Any:
     if isinstance(value, str):
         return _REFERENCE.sub(replaced, value)
     if isinstance(value, list):
-        return [_expand(item, replaced) for item in value]
+        return [_expand(item, replaced, referred, kept) for item in value]
     if isinstance(value, dict):
-        return {key: _expand(item, replaced) for key, item in value.items()}
+        expanded = {key: _expand(item, replaced, referred, kept) for key, item in value.items()}
+        addresses = [key for key in kept if isinstance(expanded.get(key), str) and "://" in expanded[key]]
+        return expanded | {key: _REFERENCE.sub(referred, value[key]) for key in addresses}
     return value
 
 
@@ -71,9 +85,14 @@ _EXAMPLES = {
     "deployment": "configs/deploy.yaml",
     "retrain": "configs/retrain.yaml",
 }
+# Of a dataset: they may be addresses, with what opens those.
+PATHS = ("path", "validation_path", "test_path")
 REFERENCES = {"dataset": "datasets", "candidates": "models", "baseline": "models"}
 # Keys whose value may be the path of another pipeline's config file.
 CONFIG_FILES = ("train", "train_changes", "deployment", "retrain")
+
+# More than any config has; a few lines with aliases of aliases stand for billions.
+MOST_VALUES = 100_000
 
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
@@ -85,12 +104,31 @@ def load_config(
 
     `under` holds for keys that neither of the two says anything about.
 
-    Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, and a value of the wrong type.
+    Raises ConfigError for a missing file, broken YAML, an unknown or misspelt key, a value of the wrong type, and one
+    with a secret in it.
     """
     raw = _read_config(path)
     _override(raw, overrides)
-    raw = overlay(under or {}, raw)
-    return validate(expand(raw, source=str(path)), model, str(path), option_prefix="")
+    raw = expand(overlay(under or {}, raw), source=str(path), kept=PATHS)
+    _require_no_secret(raw, str(path))
+    return validate(raw, model, str(path), option_prefix="")
+
+
+def _require_no_secret(value: Any, source: str, key: str = "") -> None:
+    """Raise ConfigError for a password, a signature or a token in any string: configs are stored, shown and logged."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, item in items:
+            _require_no_secret(str(name), source, f"a key of {key or 'the config'}")
+            _require_no_secret(item, source, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, str) and holds_secret(value):
+        is_path = key.rpartition(".")[2] in PATHS
+        raise ConfigError(
+            f"{source}: {key} holds a password, a signature or a token, and configs are stored and shown.",
+            f"Put the whole address into an environment variable and name that: --set '{key}=${{REVIEWS_URL}}'"
+            if is_path
+            else "Take it out: what opens something stands in an environment variable.",
+        )
 
 
 def forgotten(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
@@ -124,7 +162,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     location = path if path.is_absolute() or path.exists() else PROJECT / path
     try:
-        content = yaml.safe_load(location.read_text(encoding="utf-8"))
+        content = parse_yaml(location.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"The config file {path} does not exist.", _nearest_file(path, location.parent)) from None
     except IsADirectoryError:
@@ -141,6 +179,37 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+class TooManyValuesError(yaml.YAMLError):
+    """YAML that is nested too deeply, or whose aliases stand for too many values."""
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text says. Raises yaml.YAMLError, also where it would grow beyond MOST_VALUES."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values_in(node, {}) > MOST_VALUES:
+            raise TooManyValuesError
+        return loader.construct_document(node)
+    except RecursionError:
+        raise TooManyValuesError from None
+    finally:
+        loader.dispose()
+
+
+def _values_in(node: yaml.Node, counted: dict[int, float]) -> float:
+    """How many values a node stands for once its aliases are followed; an alias within itself has no end."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in counted:
+        counted[id(node)] = float("inf")
+        parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        counted[id(node)] = 1 + sum(_values_in(part, counted) for part in parts)
+    return counted[id(node)]
+
+
 def _nearest_file(path: Path, folder: Path) -> str:
     """One sentence with the config file that may be meant."""
     files = [*(folder.glob("*.yaml") if folder.is_dir() else ())] or [*CONFIGS.glob("*.yaml")]
@@ -155,6 +224,8 @@ def _unreadable(error: yaml.YAMLError | UnicodeDecodeError) -> tuple[str, str]:
     """What is wrong with a file that is no YAML and where, and what to do."""
     if isinstance(error, UnicodeDecodeError):
         return " is not UTF-8 text", "Save it as UTF-8."
+    if isinstance(error, TooManyValuesError):
+        return f" stands for more than {MOST_VALUES:,} values, or has no end", "Write its values out, without aliases."
     mark = getattr(error, "problem_mark", None)
     line = f", line {mark.line + 1}" if mark else ""
     problem = getattr(error, "problem", None) or "a character that YAML does not allow"
@@ -198,6 +269,7 @@ def _override(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, dict[s
 
 def _name_of(path: str) -> str:
     """What a dataset at this path is called: its file, folder, hub dataset or database."""
+    path = _REFERENCE.sub(lambda match: match["name"], path)  # the name is shown, and a value may be secret
     last = path.partition("?")[0].rstrip("/").rpartition("/")[2].partition("@")[0]
     return last.lstrip(".").partition(".")[0]
 
@@ -231,7 +303,7 @@ def _resolve(key: str, value: Any) -> Any:
 
 def _parse(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     except yaml.YAMLError:
         key = override.partition("=")[0]
         raise ConfigError(f"--set {override}: the value is not valid YAML.", f"Quote it: {option(key, text)}") from None

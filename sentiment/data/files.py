@@ -37,6 +37,9 @@ SUFFIXES: dict[str, Format] = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
+# Text packs to a tenth; what grows a hundred times beyond a gigabyte was made to fill a disk.
+MOST_TIMES = 100
+UNPACKED_BYTES = 1 << 30
 _LONGEST_HINT = 16
 _BOM = b"\xef\xbb\xbf"
 _PARQUET = b"PAR1"
@@ -103,7 +106,15 @@ def unpacked(path: Path, folder: Path) -> Path:
             return path
         target = folder / "unpacked"
         with gzip.open(path) as packed, target.open("wb") as file:
-            shutil.copyfileobj(packed, file, BLOCK)
+            most = max(UNPACKED_BYTES, MOST_TIMES * path.stat().st_size)
+            while block := packed.read(BLOCK):
+                file.write(block)
+                if file.tell() > most:
+                    raise DataError(
+                        f"{path} unpacks to more than {MOST_TIMES} times its size.",
+                        "If you trust it, unpack it yourself: "
+                        f"gzip -dc {shlex.quote(str(path))} > {shlex.quote(str(path.with_suffix('')))}",
+                    )
     except gzip.BadGzipFile:
         plainly = shlex.quote(str(path.with_suffix("")))
         raise DataError(

@@ -22,7 +22,7 @@ from sentiment.data.labels import (
 )
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.data.reviews import SPLITS, Splits
-from sentiment.data.sources import check, source_of
+from sentiment.data.sources import check, opened, source_of
 from sentiment.data.stream import ROWS, SPLIT_NAMES, RawChunk, raw_chunks
 from sentiment.errors import OR, DataError, option
 from sentiment.stored import Report
@@ -194,7 +194,7 @@ def check_first_rows(config: DatasetConfig) -> None:
 
     Costs milliseconds and spares a run. Only for files on this machine: all else has to be fetched first.
     """
-    if "://" not in config.path:
+    if "://" not in opened(config.path):
         next(iter(ReviewStream(config)))
 
 

@@ -11,14 +11,15 @@ import json
 import shlex
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sentiment.errors import OR, ConfigError, FilesGoneError, SentimentError, nearest
+from sentiment.errors import OR, ConfigError, FilesGoneError, SentimentError, StackError, nearest
 from sentiment.models.folder import verify_manifest
 from sentiment.registry.local import RegisteredModel, VersionRow, local_model
 from sentiment.registry.records import (
@@ -32,6 +33,7 @@ from sentiment.registry.records import (
     reigning,
 )
 from sentiment.registry.tracking import connect, database_path, expecting, stack_errors
+from sentiment.stored import DAMAGED
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -108,7 +110,8 @@ class Registry:
         model = self._model()
         tags = model.tags if model else {}
         stored = {key.removeprefix(HIDDEN): value for key, value in tags.items()}
-        return [self._change(stored[key]) for key in sorted(stored) if key.startswith("event.")]
+        with self._whole("the history"):
+            return [self._change(stored[key]) for key in sorted(stored) if key.startswith("event.")]
 
     @stack_errors
     def card(self, version: int) -> str:
@@ -237,6 +240,23 @@ class Registry:
         return next((each for each in self.versions() if each.status == status), None)
 
     def _version(self, raw: VersionRow, aliases: list[str]) -> ModelVersion:
+        with self._whole(f"version {raw.version}"):
+            return self._read_version(raw, aliases)
+
+    @contextmanager
+    def _whole(self, what: str) -> Iterator[None]:
+        """Raise StackError where a record of the registry is not what was written."""
+        try:
+            yield
+        except (ValueError, TypeError, RecursionError, SentimentError) as error:
+            if isinstance(error, SentimentError) and error.fix != DAMAGED:
+                raise
+            raise StackError(
+                f"What the registry keeps of {what} of {self.model_name} is damaged.",
+                "Restore MLflow's database from a backup.",
+            ) from error
+
+    def _read_version(self, raw: VersionRow, aliases: list[str]) -> ModelVersion:
         hidden = {key.removeprefix(HIDDEN): value for key, value in raw.tags.items() if key.startswith(HIDDEN)}
         tags = {key: value for key, value in raw.tags.items() if not key.startswith(HIDDEN)} | hidden
         stored = tags.pop("change", None)

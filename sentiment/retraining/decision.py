@@ -179,9 +179,10 @@ def _blocked(
         return because("paused")
     if labels.new < policy.min_new_labels:
         return because("not_enough_labels", labels=labels.new, needed=policy.min_new_labels)
-    if started and now - started[-1] < timedelta(hours=policy.cool_down_hours):
-        until = started[-1] + timedelta(hours=policy.cool_down_hours)
-        return because("cooling_down", until=until.isoformat())
+    cool_down = timedelta(hours=policy.cool_down_hours)
+    # What began further ahead than that was noted by a clock that is wrong, and would hold for as long as it is.
+    if recent := [time for time in started if abs(now - time) < cool_down]:
+        return because("cooling_down", until=(recent[-1] + cool_down).isoformat())
     if in_budget >= policy.max_retrains:
         return because("over_budget", started=in_budget, days=policy.budget_days)
     return None

@@ -23,6 +23,11 @@ Kind = Literal["score", "monitor", "decision", "alert", "promotion", "rollback",
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+# Two machines that write at the same moment may take the same number; then their clocks decide.
+_NEXT = select(func.coalesce(func.max(events.c.position), 0) + 1).scalar_subquery()
+_NEWEST_FIRST = (events.c.position.desc(), events.c.time.desc(), events.c.id)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One event. `summary` is a sentence for people; `detail` is JSON for programs. Neither holds an unmasked text."""
@@ -57,16 +62,16 @@ class Journal:
             "detail": entry.detail,
         }
         with self._database.begin() as connection:
-            connection.execute(insert_new(self._database.dialect, events), row)
+            connection.execute(insert_new(self._database.dialect, events).values({**row, "position": _NEXT}))
         return entry
 
     def entries(self, kinds: Sequence[Kind] = KINDS, *, since: datetime | None = None, limit: int = 200) -> list[Entry]:
-        """The latest events of these kinds, newest first."""
+        """The latest events of these kinds, newest first: in the order they were written, whatever clocks said."""
         wanted = select(events).where(events.c.model_name == self.model_name, events.c.kind.in_(kinds))
         if since:
             wanted = wanted.where(events.c.time >= since)
         with self._database.begin() as connection:
-            rows = connection.execute(wanted.order_by(events.c.time.desc(), events.c.id).limit(limit)).all()
+            rows = connection.execute(wanted.order_by(*_NEWEST_FIRST).limit(limit)).all()
         return [Entry(row.kind, row.summary, row.model_version, row.detail, row.time, row.id) for row in rows]
 
     def close(self) -> None:

@@ -3,9 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import from_json
+
+_FINITE: Final = ConfigDict(allow_inf_nan=False)
 Role = Literal["champion", "shadow", "canary"]
 
 
@@ -29,8 +33,11 @@ TRYOUT_CALLER: Final = caller_digest(TRYOUT_KEY)
 class PredictionRecord:
     """One prediction. `time` is aware, `confidence` and `probabilities` are shares of 1.
 
-    A dataclass and not a pydantic model: it is made once per request, and must not refuse what a caller sent.
+    A dataclass and not a pydantic model: it is made once per request, and must not refuse what a caller sent. What a
+    spool gives back is checked (`from_line`).
     """
+
+    __pydantic_config__ = _FINITE
 
     id: str
     time: datetime
@@ -95,6 +102,10 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
+_PREDICTION: Final = TypeAdapter(PredictionRecord)
+_FEEDBACK: Final = TypeAdapter(FeedbackRecord)
+
+
 def to_row(event: Event) -> dict[str, Any]:
     """Values by column. dataclasses.asdict would copy them deeply, which costs more than writing them."""
     return {name: getattr(event, name) for name in event.__slots__}
@@ -110,10 +121,17 @@ def from_line(line: bytes, model_name: str) -> Event:
     """The event of a line that `to_line` wrote, in this version or another.
 
     A line of a version before has no model's name and gets `model_name`; what only a newer version knows is left out.
-    Raises ValueError, TypeError or KeyError for anything else.
+    Raises ValueError for anything else: what came from a disk may be any bytes, and every database takes what is given
+    back here.
     """
-    row = json.loads(line)
-    row["time"] = datetime.fromisoformat(row["time"])
-    record = FeedbackRecord if "prediction_id" in row else PredictionRecord
-    known = {name: row[name] for name in record.__slots__ if name in row}
-    return record(**{"model_name": model_name, **known})
+    row = from_json(line, allow_inf_nan=False)
+    if not isinstance(row, dict):
+        raise ValueError("a line holds one object")  # noqa: TRY004 - the line is at fault, not the caller
+    event = (_FEEDBACK if "prediction_id" in row else _PREDICTION).validate_python({"model_name": model_name, **row})
+    if event.time.tzinfo is None:
+        raise ValueError("the time has no zone")
+    try:
+        event.time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is out of range") from error
+    return event

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, Double, Index, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Double, Index, MetaData, String, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
@@ -86,7 +86,8 @@ scores = Table(
     Index("scores_model", "model_name", "time"),
 )
 
-# What happened to the model: verdicts of monitoring, alerts, decisions to retrain, pauses.
+# What happened to the model: verdicts of monitoring, alerts, decisions to retrain, pauses. `position` is the order in
+# which they were written; a server of a version before writes none, and its rows count as the oldest.
 events = Table(
     "events",
     metadata,
@@ -97,5 +98,7 @@ events = Table(
     Column("model_version", String),
     Column("summary", Text, nullable=False),
     Column("detail", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+    Column("position", BigInteger, nullable=False, server_default="0"),
     Index("events_kind", "model_name", "kind", "time"),
+    Index("events_position", "model_name", "position"),
 )

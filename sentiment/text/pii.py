@@ -223,10 +223,17 @@ class _Rule(NamedTuple):
 
 
 _DIGIT = re.compile("[0-9]")
+_SECRETS = re.compile(_SECRET, re.ASCII | re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{(?:env:)?\w{1,200}\}", re.ASCII)
+# Whatever the name of the parameter: 16 characters with letters and digits are no word.
+_ADDRESS_WITH_SECRET = re.compile(
+    r"://[^/?#\s]{0,2000}[^/?#\s:]@|://[^?#\s]{0,2000}[?#](?:[^\s]{0,2000}&)?[^=&\s]{0,200}="
+    r"(?=[^&#\s]{0,200}\d)(?=[^&#\s]{0,200}[A-Za-z])[^&#\s]{16}"
+)
 # What is found first wins: a resident number is also 13 digits, a card holds what looks like a phone number. Digits are
 # ASCII in the view. Only e-mail addresses have letters of any script.
 _RULES = (
-    _Rule("SECRET", 0, re.compile(_SECRET, re.ASCII | re.IGNORECASE), needs=re.compile("://|hf_|gh[pousr]_|A[KS]IA")),
+    _Rule("SECRET", 0, _SECRETS, needs=re.compile("://|hf_|gh[pousr]_|A[KS]IA")),
     _Rule("EMAIL", 0, re.compile(_MAIL), needs=re.compile(r"@|골뱅이|[(\[](?:at|AT)[)\]]")),
     _Rule("RRN", 13, re.compile(_RESIDENT, re.ASCII), _is_resident),
     _Rule("CARD", 13, re.compile(_CARD, re.ASCII), _is_card),
@@ -267,6 +274,14 @@ def mask(text: str) -> str:
         pieces += [text[done:first], f"[{name}]"]
         done = max(last, first + 1)
     return "".join([*pieces, text[done:]])
+
+
+def holds_secret(text: str) -> bool:
+    """Whether `text` has what opens something: `mask` would find it, or it is an address with a user or a long random
+    value in it. References to variables are none.
+    """
+    plain = _VARIABLE.sub("", text)
+    return bool(_ADDRESS_WITH_SECRET.search(plain) or _SECRETS.search(plain))
 
 
 def mask_series(texts: "pl.Series") -> "pl.Series":

@@ -163,7 +163,7 @@ def test_a_key_that_is_no_longer_a_setting_is_named_to_a_user_and_dropped_from_w
         ("data/my.reviews.csv.gz", "my"),
         ("리뷰.tsv", "리뷰"),
         ("folder/", "folder"),
-        ("https://example.com/a/reviews.csv?token=x", "reviews"),
+        ("https://example.com/a/reviews.csv?version=x", "reviews"),
         ("hf://owner/movies@main", "movies"),
         ("database://REVIEWS_URL", "REVIEWS_URL"),
     ],
@@ -173,3 +173,35 @@ def test_a_dataset_has_the_name_of_the_file_it_is_set_to(path: str, name: str) -
     assert config.dataset.name == name
     named = load_config(Path("configs/train.yaml"), TrainConfig, [f"dataset.path={path}", "dataset.name=own"])
     assert named.dataset.name == "own"
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LAUGHS,
+        "a: &a [*a]\n",
+        "a: &a {b: *a}\n",
+        "m0: &m0 {k: v}\n"
+        + "".join(f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 9)}], k{n}: v}}\n" for n in range(1, 12)),
+        "a: " + "[" * 50_000,
+        "a: " + "{a: " * 50_000,
+        f"a: [{'x, ' * 200_000}]\n",
+    ],
+    ids=["laughs", "in itself", "mapping in itself", "merged", "deep", "deep mappings", "long"],
+)
+def test_a_config_that_grows_without_bound_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="stands for more than 100,000 values, or has no end"):
+        load_config(file, TrainConfig)
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        load_config(TRAIN, TrainConfig, [f"dataset.name={text}"])
+
+
+def test_a_few_aliases_are_welcome(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("dataset: sample\ncandidates: &names [linear]\nsteps: {a: &s {retries: 1}, b: *s}\n")
+    assert load_config(file, TrainConfig).steps["b"].retries == 1

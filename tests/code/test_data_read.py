@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -10,13 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 import polars as pl
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.read import detect_language, read, source_digest
-from sentiment.data.sources.http import download
+from sentiment.data.sources.http import download, remote_version
 from sentiment.errors import OR, DataError
 
 ROWS = "text,label\n좋아요,positive\n별로,negative\n"
@@ -486,3 +488,49 @@ def test_a_hub_dataset_gives_its_splits(tmp_path: Path, monkeypatch: pytest.Monk
     assert report.files == ["hf://owner/reviews (train)", "hf://owner/reviews (test)"]
     with pytest.raises(DataError, match="no dataset of the hub"):
         read(config("hf://reviews"))
+
+
+def redirected(monkeypatch: pytest.MonkeyPatch, target: str, addresses: dict[str, str]) -> list[str]:
+    """Answer every first address with a redirect to `target`; names have these addresses. Returns what is asked."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"location": target}) if len(asked) == 1 else httpx.Response(200, text=ROWS)
+
+    def resolve(host: str, *_: object) -> list[Any]:
+        return [(0, 0, 0, "", (addresses.get(host, host), 0))]
+
+    client = httpx.Client
+    monkeypatch.setattr(httpx, "Client", lambda **options: client(**options, transport=httpx.MockTransport(answer)))
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
+        *("::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "224.0.0.1"),
+    ],
+)
+def test_no_redirect_reaches_into_the_own_network(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = redirected(monkeypatch, "http://inside.example/latest/meta-data", {"inside.example": address})
+    for ask in (lambda url: download(url, None, tmp_path), remote_version):
+        asked.clear()
+        with pytest.raises(DataError, match=r"sends on to inside\.example, which is a local or private address"):
+            ask("https://public.example/a.csv")
+        assert asked == ["https://public.example/a.csv"]
+    monkeypatch.setenv("SENTIMENT_REDIRECT_HOSTS", "other.example, inside.example")
+    asked.clear()
+    assert download("https://public.example/a.csv", None, tmp_path).read_text() == ROWS
+
+
+@pytest.mark.parametrize("target", ["https://cdn.example/a.csv", "https://public.example/b.csv", "/b.csv"])
+def test_a_redirect_to_the_internet_or_within_one_server_is_followed(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redirected(monkeypatch, target, {"cdn.example": "93.184.215.14", "public.example": "10.0.0.1"})
+    assert download("https://public.example/a.csv", None, tmp_path).read_text() == ROWS

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from sentiment.errors import ConfigError
 from sentiment.home import ENVIRONMENT_VARIABLE, keep_private
+from sentiment.lifecycle import Lifecycle
+from sentiment.registry import Registry, default_tracking_uri
+from sentiment.store.database import default_database_url
+from tests.code.registries import register
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +45,30 @@ def test_a_home_of_an_earlier_version_is_closed_and_another_folder_is_left(
     (tmp_path / "mlflow.db").touch()
     keep_private()
     assert mode(tmp_path) == 0o700
+
+
+@pytest.mark.parametrize("name", ["a b", "a%b", "a#b", "100% #1 한글", "a&b=c;d", "a'b", "a:b@c", "a+b"])
+def test_a_home_of_any_name_stays_one_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: bytes
+) -> None:
+    folder = tmp_path / "homes" / name
+    folder.mkdir(parents=True)
+    (folder / "mlflow.db").write_bytes(empty_database)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(folder))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    registry = Registry(default_tracking_uri())
+    lifecycle = Lifecycle(registry, default_database_url())
+    lifecycle.promote(register(lifecycle, tmp_path, "one"), "the first", actor="kim")
+    assert registry.report(1, "evaluation.html")
+    assert [each.name for each in (tmp_path / "homes").iterdir()] == [name]
+    assert {"mlflow.db", "mlflow-artifacts", "predictions.db"} <= {each.name for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "%41"])
+def test_a_home_whose_name_an_address_cannot_hold_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / name))
+    with pytest.raises(ConfigError, match="has a meaning in addresses"):
+        keep_private()
+    assert list(tmp_path.iterdir()) == []

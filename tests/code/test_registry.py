@@ -259,3 +259,19 @@ def test_whoever_only_asks_makes_no_database(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no version 3"):
         registry.get(3)
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "7", "null", '"x"', '{"time": 5}', "\0", "[" * 5000, "nan"])
+def test_a_damaged_registry_is_a_sentence_and_never_a_traceback(
+    damage: str, lifecycle: Lifecycle, tmp_path: Path
+) -> None:
+    lifecycle.promote(register(lifecycle, tmp_path, "one"), "the first", actor="kim")
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        for table in ("model_version_tags", "registered_model_tags"):
+            where = f"UPDATE {table} SET value = ? WHERE key LIKE 'mlflow.sentiment.%'"  # noqa: S608 - names of ours
+            database.execute(where, (damage,))
+    for read in (lifecycle.registry.versions, lifecycle.registry.changes, lifecycle.settle):
+        with pytest.raises(StackError, match="is damaged") as raised:
+            read()
+        assert raised.value.exit_code == 4
+        assert "backup" in raised.value.fix

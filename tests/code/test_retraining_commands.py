@@ -27,7 +27,9 @@ def test_before_anything_was_decided() -> None:
 
 
 def test_pause_and_resume_are_kept_with_their_reasons() -> None:
-    assert "resume --reason" in call("pause", "--reason", "labels under review")[0]
+    said, next_command = call("pause", "--reason", "labels under review")
+    assert "is paused by" in said
+    assert "resume --reason" in next_command
     assert "labels under review" in call("status")[0]
     assert "other is not paused" in call("--model", "other", "status")[0]
     call("resume", "--reason", "reviewed")

@@ -84,6 +84,8 @@ def test_without_a_reason_nothing_is_retrained(drift: str, quality: str, reason:
         ({"paused": True}, "paused"),
         ({"labels": LabelCounts(400, 99, 0)}, "not_enough_labels"),
         ({"started": (23.9,)}, "cooling_down"),
+        ({"started": (23.9, -3 * 365 * 24)}, "cooling_down"),  # the second by a clock that is years ahead
+        ({"started": (-0.01,)}, "cooling_down"),
         ({"started": (25, 29 * 24)}, "over_budget"),
         ({"paused": True, "labels": LabelCounts(0, 0, 0), "started": (1, 2, 3)}, "paused"),
     ],
@@ -94,7 +96,7 @@ def test_each_obstacle_stands_in_the_way_alone_and_says_so(changes: dict[str, An
     assert "though the reviews have drifted" in decision.summary
 
 
-@pytest.mark.parametrize("started", [(24,), (24, 31 * 24), (30 * 24, 31 * 24)])
+@pytest.mark.parametrize("started", [(24,), (24, 31 * 24), (30 * 24, 31 * 24), (-3 * 365 * 24,)])
 def test_cool_down_and_budget_end(started: tuple[float, ...]) -> None:
     assert decide("drift", started=started).retrain
 

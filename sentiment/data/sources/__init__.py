@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
+from sentiment.config.load import expand
 from sentiment.errors import ConfigError, nearest, option
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -43,7 +44,8 @@ class Source(ABC):
     def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
         """Everything at `path`, place after place, in frames of at most `rows` rows.
 
-        Raises DataError where it cannot be read. The places are shown to people: they hold no secrets.
+        `path` may refer to variables, as ${env:NAME}: `opened` gives their values, for the moment of reading. Raises
+        DataError where it cannot be read. The places are shown to people: they hold no secrets.
         """
 
     @abstractmethod
@@ -76,12 +78,21 @@ def registered() -> dict[str, Source]:
 
 def source_of(path: str) -> Source:
     """The source that reads `path`. Raises ConfigError for an unknown scheme, with the nearest known one."""
-    scheme = _scheme_of(path)
+    scheme = _scheme_of(opened(path))
     if found := registered().get(scheme):
         return found
     raise ConfigError(
         f"dataset: no source reads {shown(path)}.", nearest(scheme.lower(), (name for name in registered() if name))
     )
+
+
+def opened(path: str) -> str:
+    """The path with the values of the variables it refers to: to read it, and to be kept, shown and logged nowhere.
+
+    Raises ConfigError for a variable that is not set.
+    """
+    found: str = expand(path, source=f"The dataset at {shown(path)}")
+    return found
 
 
 def shown(path: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from sentiment.config.dataset import DatasetConfig
 from sentiment.data.names import listed
-from sentiment.data.sources import Found, Source
+from sentiment.data.sources import Found, Source, opened
 from sentiment.errors import OR, ConfigError, DataError, option
 from sentiment.text.pii import mask
 
@@ -42,23 +42,23 @@ class Database(Source):
 
     def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
         """The rows of the query."""
-        for frame in query_batches(path, str(config.query), rows):
+        for frame in query_batches(opened(path), str(config.query), rows):
             yield Found(path, None, frame)
 
     def digest(self, config: DatasetConfig, path: str, checksum: str | None) -> bytes:
         """A digest of the rows that the query gives now."""
-        return query_digest(path, str(config.query), _ROWS).encode()
+        return query_digest(opened(path), str(config.query), _ROWS).encode()
 
     def check(self, config: DatasetConfig) -> None:
         """One query, so one database; its URL is never in the config."""
-        if any(path and path.startswith(PREFIX) for path in (config.validation_path, config.test_path)):
+        if any(path and opened(path).startswith(PREFIX) for path in (config.validation_path, config.test_path)):
             raise ConfigError(
                 "dataset: only path may be a database; a column of the query gives its splits.",
                 f"{option('dataset.validation_path', None)} {option('dataset.test_path', None)} "
                 "--set dataset.split_column=NAME",
             )
         super().check(config)
-        if not _VARIABLE.fullmatch(config.path):
+        if not _VARIABLE.fullmatch(opened(config.path)):
             raise ConfigError(
                 "dataset: path must name the environment variable that holds the database's URL, not the URL itself.",
                 f"For example: {option('dataset.path', f'{PREFIX}REVIEWS_DATABASE_URL')}",

@@ -1,22 +1,29 @@
 """One file that is fetched over HTTP, once, and read from SENTIMENT_HOME/downloads."""
 
 import hashlib
+import ipaddress
 import logging
 import os
+import shlex
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.files import batches
-from sentiment.data.sources import Found, Source, shown
+from sentiment.data.files import SUFFIXES, batches
+from sentiment.data.sources import Found, Source, opened, shown
 from sentiment.errors import OR, DataError, option
 from sentiment.home import home
 
 MAX_DOWNLOAD_BYTES = 4 << 30
+# Names of servers on the own network that others may send on to.
+REDIRECTS_VARIABLE = "SENTIMENT_REDIRECT_HOSTS"
+_SUFFIXES = [f"{suffix}{packed}" for suffix in SUFFIXES for packed in ("", ".gz")]
 FETCH = f"Correct the address: --set dataset.path=ADDRESS{OR}Fetch the file yourself: --set dataset.path=FILE"
 
 
@@ -40,25 +47,31 @@ SOURCE = Download()
 
 
 class _AddressesAsShown(logging.Filter):
-    """httpx logs every address it asks for, signature and all."""
+    """httpx logs every address it asks for, signature and all: any part of it but the server may be secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(shown(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+            record.args = tuple(
+                f"{arg.scheme}://{arg.host}" if isinstance(arg, httpx.URL) else arg for arg in record.args
+            )
         return True
 
 
+logger = logging.getLogger(__name__)
 logging.getLogger("httpx").addFilter(_AddressesAsShown())
 
 
-def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DOWNLOAD_BYTES) -> Path:
-    """Fetch `url` into `folder`, once: a file whose checksum is known, or that the server calls unchanged, is reused.
+def download(path: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DOWNLOAD_BYTES) -> Path:
+    """Fetch what is at `path` into `folder`, once: a file is reused if its checksum is known or the server calls it
+    unchanged.
 
     Written under another name and renamed when complete, so that nothing half-written is ever read. Raises DataError
     when the server refuses, the file is larger than `max_bytes`, or its checksum differs; then nothing is left behind.
     """
-    place = shown(url)
+    place, url = shown(path), opened(path)
     name = Path(urlsplit(url).path).name or "data"
+    if url != path:  # any part of it may be secret
+        name = "data" + next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), "")
     target = folder / f"{hashlib.sha256(f'{url} {sha256}'.encode()).hexdigest()[:16]}-{name}"
     version = target.with_name(f"{target.name}.etag")
     if sha256 and target.exists() and _sha256(target) == sha256:
@@ -69,7 +82,7 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
     try:
         with (
             os.fdopen(handle, "wb") as file,
-            httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response,
+            _asked(url, place, headers) as response,
         ):
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return target
@@ -99,16 +112,50 @@ def download(url: str, sha256: str | None, folder: Path, max_bytes: int = MAX_DO
     return target
 
 
-def remote_version(url: str) -> str:
+def remote_version(path: str) -> str:
     """What the server says to tell versions of a file apart: its ETag, else its date and size."""
     try:
         # Not HEAD: an address that is signed for GET refuses it. The body is not read.
-        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
+        with _asked(opened(path), shown(path), {}) as response:
             response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DataError(f"{shown(url)} cannot be reached: {_cause(error)}.", FETCH) from None
+        raise DataError(f"{shown(path)} cannot be reached: {_cause(error)}.", FETCH) from None
     headers = response.headers
     return headers.get("etag") or f"{headers.get('last-modified')} {headers.get('content-length')}"
+
+
+@contextmanager
+def _asked(url: str, place: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+    """The answer to a request for `url`, wherever it is redirected to; `place` names it in the error.
+
+    Raises DataError for a redirect from one server to another that only this machine or its network can reach: whoever
+    owns the first could read what is behind a firewall, such as a cloud's credentials at 169.254.169.254.
+    """
+    logger.info("Asking for %s", place)
+    named = {urlsplit(url).hostname, *os.environ.get(REDIRECTS_VARIABLE, "").replace(",", " ").split()}
+
+    def check(request: httpx.Request) -> None:
+        if request.url.host not in named and not _is_public(request.url.host):
+            raise DataError(
+                f"{place} sends on to {request.url.host}, which is a local or private address.",
+                f"If you trust both servers, allow it: export {REDIRECTS_VARIABLE}={shlex.quote(request.url.host)}",
+            )
+
+    with (
+        httpx.Client(follow_redirects=True, timeout=30, event_hooks={"request": [check]}) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        yield response
+
+
+def _is_public(host: str) -> bool:
+    """Whether every address of `host` is one of the internet's; one without an address fails by itself."""
+    try:
+        found = {ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return True
+    plain = [getattr(each, "ipv4_mapped", None) or each for each in found]
+    return all(each.is_global and not each.is_multicast for each in plain)
 
 
 def _sha256(file: Path) -> str:

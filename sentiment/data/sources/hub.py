@@ -7,7 +7,7 @@ import datasets
 import polars as pl
 
 from sentiment.config.dataset import DatasetConfig
-from sentiment.data.sources import Found, Source
+from sentiment.data.sources import Found, Source, opened
 from sentiment.errors import OR, DataError
 from sentiment.text.pii import mask
 
@@ -22,7 +22,7 @@ class HubDataset(Source):
 
     def frames(self, config: DatasetConfig, path: str, checksum: str | None, rows: int) -> Iterator[Found]:
         """The rows of every split."""
-        parts = _PATH.fullmatch(path)
+        parts = _PATH.fullmatch(opened(path))
         if not parts:
             raise DataError(
                 f"{self.shown(path)} is no dataset of the hub.",

@@ -14,11 +14,12 @@ Why no row is written twice: a row's id is its primary key, and an insert that f
 
 import logging
 import math
+import re
 import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -48,9 +49,11 @@ BATCH = 500
 MANY = 200
 LONGEST_BACKOFF_SECONDS = 5.0
 RETENTION_SECONDS = 3600.0
+LONGEST_SPOOL_BACKOFF_SECONDS = 1.0
 WARNING_SECONDS = 60.0
 LATEST = 200
 LONGEST_ID = 64
+_ID = re.compile(rb'\{"id": "([0-9a-f]{1,64})"')  # as `to_line` begins
 
 _logger = logging.getLogger(__name__)
 
@@ -113,10 +116,10 @@ class PredictionLog:
         self._deadline = math.inf
         self._down_since: float | None = None
         self._spool_broken = False
-        self._spool_warning_due = 0.0
+        self._warning_due: dict[str, float] = {}
         self._threads = [
-            threading.Thread(target=self._spool_loop, name="prediction-spool", daemon=True),
-            threading.Thread(target=self._write_loop, name="prediction-writer", daemon=True),
+            threading.Thread(target=self._kept_running, args=(loop,), name=name, daemon=True)
+            for name, loop in (("prediction-spool", self._spool_loop), ("prediction-writer", self._write_loop))
         ]
         self.written = self.spooled = self.dropped = self.quarantined = 0
 
@@ -248,16 +251,40 @@ class PredictionLog:
         if not self._arrived.is_set():
             self._arrived.set()
 
+    def _kept_running(self, loop: Callable[[], None]) -> None:
+        """Run one of the two loops to its end at `close`; should anything else end it, say so and start it again."""
+        name = threading.current_thread().name
+        while True:
+            try:
+                loop()
+            except Exception:
+                self._warn(name, "The thread %s ended and is started again.", name, exc_info=True)
+            else:
+                return
+            self._arrived.set()
+            if self._closing.wait(1.0) and time.monotonic() >= self._deadline:
+                return
+
+    def _warn(self, about: str, message: str, *values: object, exc_info: bool = False) -> None:
+        """One warning a minute about the same thing: what fails is tried again many times."""
+        if time.monotonic() >= self._warning_due.get(about, 0.0):
+            self._warning_due[about] = time.monotonic() + WARNING_SECONDS
+            _logger.warning(message, *values, exc_info=exc_info)
+
     def _spool_loop(self) -> None:
+        failures = 0
         while not self._closing.is_set():
             self._arrived.wait()
             self._closing.wait(GATHER_SECONDS)
             self._arrived.clear()
-            self._spool_queue()
+            failures = 0 if self._spool_queue() else failures + 1
+            if failures:
+                self._arrived.set()  # what waits in memory is tried again, whether or not more comes
+                self._closing.wait(min(LONGEST_SPOOL_BACKOFF_SECONDS, GATHER_SECONDS * 2**failures))
         self._spool_queue()
 
-    def _spool_queue(self) -> None:
-        """From memory to disk. Rows leave the queue only when they are on disk."""
+    def _spool_queue(self) -> bool:
+        """From memory to disk: whether the disk took all. Rows leave the queue only when they are on disk."""
         with self._draining:
             while events := self._head():
                 lines, unreadable = _to_lines(events)
@@ -273,6 +300,7 @@ class PredictionLog:
                 self._settle(unreadable, unreadable)
                 self._set_aside([repr(event).encode() + b"\n" for event in unreadable])
         self._readable.set()
+        return not self._spool_broken
 
     def _write_loop(self) -> None:
         connected, failures = False, 0
@@ -280,12 +308,13 @@ class PredictionLog:
             try:
                 if not connected:
                     self._database.connect()
-                    connected, failures = True, 0
-                    self._note_up()
+                    connected = True
                 rows = self._write_spool() or self._write_queue()
                 more = self._delete_outdated()
                 if not rows:
                     self._count_vanished()
+                failures = 0
+                self._note_up()  # only now: a database may answer and take nothing
             except (StoreError, OSError) as error:
                 connected, failures = False, failures + 1
                 self._note_down(error)
@@ -308,10 +337,18 @@ class PredictionLog:
             return 0  # The thread that fills it has said so.
         events, unreadable = _from_lines(lines, self.model_name)
         refused = self._database.insert(events) if events else []
+        self._set_aside([*unreadable, *map(to_line, refused)])
         self._spool.discard()
         self._settle(events, refused)
-        self._set_aside([*unreadable, *map(to_line, refused)])
+        self._forget(unreadable)
         return len(lines)
+
+    def _forget(self, unreadable: Sequence[bytes]) -> None:
+        """Rows of this process whose lines cannot be read back wait no more, where their ids can still be told."""
+        ids = [found[1].decode() for line in unreadable if (found := _ID.match(line))]
+        with self._lock:
+            for each in ids:
+                self._pending.pop(each, None)
 
     def _write_queue(self) -> int:
         """From memory to the database, while the disk does not do its part: how many rows."""
@@ -366,13 +403,13 @@ class PredictionLog:
         try:
             self._spool.quarantine(lines)
         except OSError as error:
-            _logger.warning("The prediction log cannot keep %d rows that no database takes: %s.", len(lines), error)
+            self._warn(
+                "quarantine", "The prediction log cannot keep %d rows that no database takes: %s.", len(lines), error
+            )
 
     def _note_broken_spool(self, error: OSError) -> None:
         self._spool_broken = True
-        if time.monotonic() >= self._spool_warning_due:
-            self._spool_warning_due = time.monotonic() + WARNING_SECONDS
-            _logger.warning("The prediction log cannot write its spool, rows wait in memory: %s.", error)
+        self._warn("spool", "The prediction log cannot write its spool, rows wait in memory: %s.", error)
 
     def _note_down(self, error: Exception) -> None:
         if self._down_since is None:
@@ -403,6 +440,6 @@ def _from_lines(lines: Sequence[bytes], model_name: str) -> tuple[list[Event], l
     for line in lines:
         try:
             events.append(from_line(line, model_name))
-        except (TypeError, ValueError, KeyError):
+        except ValueError:
             unreadable.append(line)
     return events, unreadable

@@ -140,7 +140,7 @@ class Spool:
             folder = self._root / f"{next(numbers):03d}"
             folder.mkdir(exist_ok=True)
             locks = [lock] if (lock := _lock(folder)) else []
-        segments = [_adopt(path, lock) for lock in locks for path in _folder(lock).glob(f"*{SUFFIX}")]
+        segments = [_adopt(path, lock) for lock in locks for path in _folder(lock).glob(f"*{SUFFIX}") if _is_ours(path)]
         self._segments.extend(sorted(segments, key=lambda segment: segment.path.name))
         self._locks = locks
 
@@ -184,6 +184,11 @@ def _lock(folder: Path) -> FileLock | None:
 
 def _folder(lock: FileLock) -> Path:
     return Path(lock.lock_file).parent
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a file that `Spool` made: its name is when."""
+    return path.stem.isascii() and path.stem.isdecimal() and path.is_file()
 
 
 def _adopt(path: Path, lock: FileLock) -> _Segment:

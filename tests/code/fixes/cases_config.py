@@ -142,6 +142,18 @@ def no_variable(world: World) -> None:
     world.attempt = lambda: expand({"path": "${MY_BUCKET}/x"})
 
 
+@case(f"{LOAD}…: … holds a password, a signature or a token, and configs are stored and shown.")
+def a_secret(world: World) -> None:
+    world.overrides = ["dataset.path=https://me:hunter2@example.com/a.csv"]
+    world.attempt = world.train_config
+
+    def named() -> None:
+        world.monkeypatch.setenv("REVIEWS_URL", "https://me:hunter2@example.com/a.csv")
+        world.overrides = ["dataset.path=${REVIEWS_URL}"]
+
+    world.by_hand = {"dataset.path=${REVIEWS_URL}": named}
+
+
 @case("sentiment/config/watch: … is no interval of at most … days.")
 def no_interval(world: World) -> None:
     span = ["1 hour"]

@@ -14,6 +14,7 @@ import httpx
 
 from cli.console import Options
 from cli.own_file import with_file
+from sentiment.data import files
 from sentiment.data.clean import clean
 from sentiment.data.inspection import inspect_file
 from sentiment.data.read import read
@@ -513,7 +514,7 @@ def two_databases(world: World) -> None:
 @case(f"{DATABASE}dataset: path must name the environment variable that holds the database's URL, not the URL itself.")
 def url_in_the_config(world: World) -> None:
     database(world, SELECT)
-    world.overrides.append("dataset.path=database://me@host/reviews")
+    world.overrides.append("dataset.path=database://host/reviews")
 
 
 @case(f"{SOURCES}dataset: no source reads ….")
@@ -528,18 +529,13 @@ def unknown_scheme(world: World) -> None:
 def web(world: World, status: int = 200, **options: str) -> str:
     """A web server with one file; the rest of the addresses answer with `status`."""
 
-    def stream(method: str, url: str, **_: Any) -> Any:
-        from contextlib import contextmanager
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/moved.csv":
+            return httpx.Response(302, headers={"location": "http://127.0.0.1/good.csv"})
+        return httpx.Response(200 if "good" in str(request.url) else status, content=GOOD.encode())
 
-        @contextmanager
-        def answered() -> Any:
-            found = "good" in url
-            request = httpx.Request(method, url)
-            yield httpx.Response(200 if found else status, content=GOOD.encode(), request=request)
-
-        return answered()
-
-    world.monkeypatch.setattr(httpx, "stream", stream)
+    transport, client = httpx.MockTransport(answer), httpx.Client
+    world.monkeypatch.setattr(httpx, "Client", lambda **options: client(**options, transport=transport))
     world.blanks |= {"FILE": str(world.write("good.csv", GOOD)), "ADDRESS": "https://example.com/good.csv"}
     return "https://example.com/reviews.csv"
 
@@ -560,6 +556,12 @@ def download(world: World, attempt: Callable[[str], object], address: str) -> No
     world.attempt = tried
 
 
+@case(f"{FILES}… unpacks to more than … times its size.")
+def grows(world: World) -> None:
+    world.monkeypatch.setattr(files, "UNPACKED_BYTES", 1 << 10)
+    world.reading("a.csv.gz", gzip.compress((GOOD + "x,fine,positive\n" * 200_000).encode()))
+
+
 HTTP = "sentiment/data/sources/http: "
 
 
@@ -571,6 +573,12 @@ def refused_download(world: World) -> None:
 @case(f"{HTTP}… cannot be reached: ….")
 def out_of_reach(world: World) -> None:
     download(world, http.remote_version, web(world, 503))
+
+
+@case(f"{HTTP}… sends on to …, which is a local or private address.")
+def sent_inside(world: World) -> None:
+    address = web(world).replace("reviews", "moved")
+    download(world, lambda url: http.download(url, None, world.folder), address)
 
 
 @case(f"{HTTP}… is larger than … MB.")

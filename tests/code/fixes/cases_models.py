@@ -29,6 +29,7 @@ from sentiment.models.majority import MajorityClassifier
 from sentiment.models.onnx import _session
 from sentiment.monitoring.reference import Reference
 from sentiment.registry import Registry, default_tracking_uri
+from sentiment.registry.registry import METRICS
 from sentiment.registry.tracking import connect, require_answer, stack_errors
 from sentiment.retraining.reproduction import find_version, reproduce
 from sentiment.store.database import default_database_url
@@ -39,6 +40,7 @@ from sentiment.training.linear import train_linear
 from tests.code.evaluation_factories import QUICK, Scripted, make_evaluation, make_reviews, predicting
 from tests.code.fixes.registered import case
 from tests.code.fixes.world import World
+from tests.code.registries import register
 
 EMPTY: dict[str, bytes] = {}
 NORMALISER = TextNormaliser()
@@ -742,4 +744,17 @@ def no_checkpoint(world: World) -> None:
         "hf download nobody/nothing": lambda: world.overrides.append(
             f"candidates.distilbert.checkpoint={world.folder}/checkpoint"
         )
+    }
+
+
+@case("sentiment/registry/registry: What the registry keeps of … of … is damaged.")
+def damaged_record(world: World) -> None:
+    registry = Registry(default_tracking_uri())
+    version = register(Lifecycle(registry, default_database_url()), world.folder, "one")
+    name = registry.model_name
+    whole = registry.client.get_model_version(name, str(version)).tags[METRICS]
+    registry.client.set_model_version_tag(name, str(version), METRICS, whole[:-3])
+    world.attempt = registry.versions
+    world.by_hand = {
+        "from a backup": lambda: registry.client.set_model_version_tag(name, str(version), METRICS, whole),
     }

@@ -21,6 +21,7 @@ from sentiment.config.retrain import RetrainConfig
 from sentiment.config.score import ScoreConfig
 from sentiment.config.train import TrainConfig
 from sentiment.errors import ConfigError, SentimentError
+from sentiment.home import home
 from sentiment.messages import language
 from sentiment.registry.registry import Registry
 from sentiment.retraining.training import (
@@ -578,3 +579,9 @@ def two_watches(world: World) -> None:
 
     world.attempt = second
     world.by_hand = {"end it first: Ctrl-C in its terminal": lambda: first.__exit__(None, None, None)}
+
+
+@case("sentiment/home: The folder … cannot hold the project's files: … has a meaning in addresses.")
+def a_home_with_a_question_mark(world: World) -> None:
+    world.monkeypatch.setenv("SENTIMENT_HOME", str(world.folder / "what?"))
+    world.attempt = home

@@ -20,7 +20,7 @@ from sentiment.data.sources import check
 from sentiment.errors import OR, SentimentError
 
 COMMAND = re.compile(
-    r"(?:^|(?<=[:?.] ))((?:\(printf|iconv|sed|mv|mkdir|chmod|rm|tail|export|\S*python) .*)$", re.DOTALL
+    r"(?:^|(?<=[:?.] ))((?:\(printf|iconv|gzip|sed|mv|mkdir|chmod|rm|tail|export|\S*python) .*)$", re.DOTALL
 )
 OPTIONS = re.compile(r"(?:^|(?<=[:?.] ))(--[a-z]+ .*)$", re.DOTALL)
 GOOD = "id,text,label\n" + "".join(f"{n},review number {n},{('negative', 'positive')[n % 2]}\n" for n in range(60))
