@@ -30,7 +30,7 @@ REASONS = {
     "flood": "its caller gave more labels that day than one caller may",
     "label_flip": "its caller contradicts confident predictions far more often than others do",
     "pool_flip": "the callers who are not trusted, taken together, contradict predictions far too often",
-    "untrusted": "its caller is not trusted (yet), and such labels may add no more",
+    "untrusted": "its caller is not trusted: callers with the API key earn that, feedback.trusted_callers names others",
     "known_text": "the text stands in the data already, with a label of its own",
     "conflict": "the same text was given two labels: every copy",
     "duplicate": "a repeated text: every copy but the first",
