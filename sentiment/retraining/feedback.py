@@ -335,7 +335,7 @@ def _fair(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
     seen = seen.with_columns(day=day).join(days, on="day").join(callers, on=["day", "caller"], nulls_equal=True)
     others = pl.col("asked") - (pl.col("labelled") - pl.col("believed"))
     covered = (pl.col("believed") >= config.min_coverage * others - ROUNDING) & pl.col("trusted")
-    shared = (pl.col("own") <= config.max_caller_share * pl.col("asked")) | named(config.trusted_callers)
+    shared = (pl.col("own") <= config.max_caller_share * pl.col("asked")) | _sure(config)
     drawn = pl.col("source").is_in(list(config.random_sources))
     found = seen.filter((covered & shared) | drawn)
     keys = rows.join(found, on=["prediction_id", "caller"], how="semi", nulls_equal=True)["row"]

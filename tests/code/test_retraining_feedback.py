@@ -304,6 +304,7 @@ def test_callers_without_trust_add_their_share_to_training_and_take_no_row_away(
 def test_a_caller_with_most_of_a_day_decides_nothing_that_is_tested() -> None:
     alone = check(customers(1, 300, 20), ENDPOINT)[1]
     assert set(alone.quarantined) == {"biased_test"}
+    assert check(customers(1, 300, 20, source="job", caller=None), ENDPOINT)[1].quarantined == {}
     assert check(customers(1, 300, 20), FeedbackConfig(trusted_callers=("key:*",)))[1].quarantined == {}
 
 
