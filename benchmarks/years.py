@@ -64,6 +64,8 @@ SPLIT = SplitConfig(validation=0.1, test=0.2)
 POLICY = RetrainPolicy(min_new_labels=1000, cool_down_hours=24 * 25, max_retrains=4, budget_days=90)
 GATE = GateConfig(register_threshold=0.7, max_ece=0.1, min_slice_macro_f1=0.5, max_slice_loss=0.03)
 EVALUATION = EvaluationConfig()
+DRAWN = "audit"  # the source of the labels: rows drawn at random, which need no caller to trust
+FEEDBACK = FeedbackConfig(random_sources=(DRAWN,))
 NORMALISER = TextNormaliser()
 
 
@@ -168,7 +170,7 @@ def feedback_of(window: pl.DataFrame) -> pl.DataFrame:
         time="time",
         label="truth",
         caller=nothing,
-        source=pl.lit("api"),
+        source=pl.lit(DRAWN),
         text="text",
         predicted="label",
         confidence="confidence",
@@ -179,7 +181,9 @@ def feedback_of(window: pl.DataFrame) -> pl.DataFrame:
     ).cast(dict(SCHEMA))
 
 
-def judged(candidate: TextClassifier, champion: TextClassifier, splits: Splits) -> tuple[GateDecision, Evaluation]:
+def judged(
+    candidate: TextClassifier, champion: TextClassifier, splits: Splits, config: GateConfig = GATE
+) -> tuple[GateDecision, Evaluation]:
     """The gate on both, scored on the same test rows."""
     majority = train_majority(splits.train, normaliser=NORMALISER)
     new, old, baseline = (
@@ -196,7 +200,7 @@ def judged(candidate: TextClassifier, champion: TextClassifier, splits: Splits) 
         champion="champion",
         seed=SEED,
     )
-    decision = decide(new, [baseline], old, comparison, GATE, candidate_digest="new", champion_digest="old")
+    decision = decide(new, [baseline], old, comparison, config, candidate_digest="new", champion_digest="old")
     return decision, new
 
 
@@ -234,7 +238,7 @@ class Decided:
 
     def _checked(self) -> tuple[pl.DataFrame, Any]:
         frame = pl.concat(self.feedback)
-        return check_feedback(frame, FeedbackConfig(), labels=LABELS, normaliser=NORMALISER, split=SPLIT)
+        return check_feedback(frame, FEEDBACK, labels=LABELS, normaliser=NORMALISER, split=SPLIT)
 
     def _decide(self, window: pl.DataFrame, labels: LabelCounts, now: datetime) -> RetrainDecision:
         reference = self.line.model.reference
@@ -255,7 +259,7 @@ class EveryMonth:
         """Learn from the month."""
         self.feedback.append(feedback_of(window_of(self.line.model, labelled)))
         frame = pl.concat(self.feedback)
-        accepted, _ = check_feedback(frame, FeedbackConfig(), labels=LABELS, normaliser=NORMALISER, split=SPLIT)
+        accepted, _ = check_feedback(frame, FEEDBACK, labels=LABELS, normaliser=NORMALISER, split=SPLIT)
         splits = add_feedback(self.base, to_splits(accepted, LABELS))
         self.line.model = Model(trained(splits), self.line.model.reference)
         self.line.retrained.append(month)

@@ -241,10 +241,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "판정하기에 라벨이 부족합니다: {needed:n}건 중 {counted:n}건.",
     ),
     "quality.biased": (
-        "{rows:n} more {rows:|does|do} not count: they cover less than {coverage:.0%} of their day's rows, and people "
-        "correct more often than they confirm.",
-        "다른 라벨 {rows:n}건은 정확도에 넣지 않습니다. 그날 예측의 {coverage:.0%} 미만이고, 사람들은 맞을 때보다 "
-        "틀렸을 때 더 자주 피드백을 보내기 때문입니다.",
+        "{rows:n} more {rows:|does|do} not count: they cover less than {coverage:.0%} of their day's rows (people "
+        "correct more often than they confirm), or their callers are not trusted.",
+        "다른 라벨 {rows:n}건은 정확도에 넣지 않습니다. 신뢰할 수 없는 호출자의 라벨이거나, 그날 예측의 {coverage:.0%} "
+        "미만이기 때문입니다. 사람들은 맞을 때보다 틀렸을 때 더 자주 피드백을 보냅니다.",
     ),
     "quality.expected": (
         "Accuracy expected from the confidence: {estimate:%}.",

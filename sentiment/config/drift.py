@@ -38,7 +38,8 @@ class QualityConfig(Config):
 
     The verdict is on the newest `rows` labels of the champion: a fixed number, so that it does not depend on traffic.
     Labels count when they cover a day's rows by `min_coverage`, or come from one of `random_sources`: people who
-    answer by themselves correct more than they confirm.
+    answer by themselves correct more than they confirm. Those of the endpoint count only if their caller is one of
+    `trusted_callers`, or came with the API key and gave labels over `trust_days`; see `sentiment.monitoring.trust`.
     """
 
     removed = frozenset({"resamples"})
@@ -48,3 +49,5 @@ class QualityConfig(Config):
     max_accuracy_loss: Annotated[float, Field(ge=0, lt=1)] = 0.03
     min_coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
     random_sources: tuple[str, ...] = ()
+    trusted_callers: tuple[str, ...] = ()
+    trust_days: Annotated[int, Field(ge=1, le=365)] = 14

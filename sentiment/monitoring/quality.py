@@ -20,8 +20,10 @@ import polars as pl
 from sentiment.config.drift import QualityConfig
 from sentiment.messages import Message, say, sentences
 from sentiment.monitoring.reference import Reference
+from sentiment.monitoring.trust import earned, named
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
 from sentiment.stats.metrics import count_cells
+from sentiment.store.records import ENDPOINT_SOURCE
 from sentiment.stored import Frozen, Report
 from sentiment.tasks import Task, task_of
 
@@ -205,11 +207,23 @@ def _labelled(dated: pl.DataFrame, traffic: pl.DataFrame, reference: Reference, 
     """The labelled rows with `right` and whether each `counts` for the verdict."""
     source = pl.col("source") if "source" in dated.columns else pl.lit(None, pl.String)
     known = dated.filter(pl.col("truth").is_in(reference.labels), pl.col("label").is_in(reference.labels))
-    coverage = pl.len().over(DAY) / pl.col("rows")
+    known = known.with_columns(trusted=_trusted(known, config))
+    # What only others labelled is none of the day's rows: nobody fills a day with predictions of his own.
+    coverage = pl.col("trusted").sum().over(DAY) / (pl.col("rows") - (~pl.col("trusted")).sum().over(DAY))
     return known.join(traffic.select(*DAY, "rows"), on=DAY, how="left").with_columns(
         right=pl.col("label") == pl.col("truth"),
-        counts=(coverage >= config.min_coverage) | source.is_in(config.random_sources).fill_null(value=False),
+        counts=(pl.col("trusted") & (coverage >= config.min_coverage))
+        | source.is_in(config.random_sources).fill_null(value=False),
     )
+
+
+def _trusted(known: pl.DataFrame, config: QualityConfig) -> pl.Series:
+    """All rows where callers are not known. Nobody must agree with the model here: that is what is measured."""
+    if "caller" not in known.columns:
+        return pl.repeat(True, known.height, eager=True)
+    answers = known.select("caller", "time", "confidence", label="truth", predicted="label")
+    chosen = known.select((pl.col("source") != ENDPOINT_SOURCE) | named(config.trusted_callers)).to_series()
+    return chosen.fill_null(value=False) | earned(answers, days=config.trust_days, margin=1)
 
 
 def _status(accuracy: Metric | None, reference: Reference, config: QualityConfig) -> Status:

@@ -69,18 +69,16 @@ def rows_of(table: Table, origin: Origin, model_name: str, *conditions: ColumnEl
 
 
 def latest_answers(rows: FromClause) -> Subquery:
-    """Of several answers to one of `rows` the latest: `prediction_id`, `truth` and `source`.
+    """Of several answers to one of `rows` the latest: `prediction_id`, `truth`, `source` and `caller`.
 
     Of two answers at one time it is always the same one.
     """
     rank = func.row_number().over(
         partition_by=feedback.c.prediction_id, order_by=(feedback.c.time.desc(), feedback.c.id)
     )
-    ranked = (
-        select(feedback.c.prediction_id, feedback.c.label.label("truth"), feedback.c.source, rank.label("rank"))
-        .where(feedback.c.prediction_id.in_(select(rows.c.id)))
-        .subquery()
-    )
+    answer = feedback.c
+    columns = (answer.prediction_id, answer.label.label("truth"), answer.source, answer.caller, rank.label("rank"))
+    ranked = select(*columns).where(feedback.c.prediction_id.in_(select(rows.c.id))).subquery()
     return select(ranked).where(ranked.c.rank == 1).subquery()
 
 

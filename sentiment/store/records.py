@@ -21,6 +21,12 @@ def caller_digest(key: str) -> str:
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
+# Of labels that came through the endpoint; who has the database writes another one.
+ENDPOINT_SOURCE: Final = "api"
+# Begins the caller of every request that came with the server's API key: what follows is the digest of X-Caller-Key.
+KEYED_CALLER: Final = "key:"
+# Everyone without the API key: a key that its bearer chooses proves nothing.
+OPEN_CALLER: Final = "open"
 # The smoke test of a deployment asks with this key, so that its texts can be told from those of people.
 SMOKE_TEST_KEY: Final = "smoke-test"
 SMOKE_TEST_CALLER: Final = caller_digest(SMOKE_TEST_KEY)

@@ -26,7 +26,7 @@ from sentiment.store.queries import (
 from sentiment.store.tables import predictions, scores
 
 TIME: Final = pl.Datetime("us", "UTC")
-LABELLED_SCHEMA: Final = {
+_ANSWERED_SCHEMA: Final = {
     "id": pl.String(),
     "time": TIME,
     "model_version": pl.String(),
@@ -36,7 +36,8 @@ LABELLED_SCHEMA: Final = {
     "truth": pl.String(),
     "source": pl.String(),
 }
-WINDOW_SCHEMA: Final = {"text": pl.String(), **LABELLED_SCHEMA}
+WINDOW_SCHEMA: Final = {"text": pl.String(), **_ANSWERED_SCHEMA}
+LABELLED_SCHEMA: Final = {**_ANSWERED_SCHEMA, "caller": pl.String()}
 TRAFFIC_SCHEMA: Final = {
     "day": pl.Date(),
     "model_version": pl.String(),
@@ -86,7 +87,9 @@ def read_labelled(database_url: str, model_name: str, since: datetime, limit: in
     for table, origin in SOURCES:
         rows = rows_of(table, origin, model_name, table.c.time >= since).subquery()
         answers = latest_answers(rows)
-        joined = select(rows, answers.c.truth, answers.c.source).join(answers, answers.c.prediction_id == rows.c.id)
+        joined = select(rows, answers.c.truth, answers.c.source, answers.c.caller).join(
+            answers, answers.c.prediction_id == rows.c.id
+        )
         arms.append(joined)
     labelled = newest(arms, limit).cte("labelled")
     ordered = select(*(labelled.c[name] for name in LABELLED_SCHEMA)).order_by(labelled.c.time, labelled.c.id)

@@ -201,3 +201,25 @@ def test_the_page_shows_the_days_and_survives_the_trip_through_json(reference: R
     assert page.count("2026-03-0") == 3
     assert "<svg " in page
     assert QualityReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_whoever_labels_what_he_asks_himself_makes_no_drop_and_hides_none(reference: Reference) -> None:
+    rng = np.random.default_rng(11)
+    spread = [START + timedelta(days=number % 20, seconds=number) for number in range(400)]
+    friends = answers(rng, 400, 0.8).with_columns(
+        pl.format("f{}", "id").alias("id"),
+        time=pl.Series(spread, dtype=pl.Datetime("us", "UTC")),
+        source=pl.lit("api"),
+        caller=pl.format("key:{}", pl.int_range(400) // 20 % 10),
+    )
+    attack = answers(rng, 416, 0.8, flipped=True).with_columns(source=pl.lit("api"), caller=pl.lit("open"))
+    alone = measured(attack, reference)
+    assert (alone.status, alone.counted) == ("not_enough_data", 0)
+    both = measured(pl.concat([friends, attack]), reference)
+    assert (both.status, both.counted) == ("ok", 400)
+    named = measured(attack, reference, trusted_callers=("open",))
+    assert (named.status, named.counted) == ("drop", 416)
+    worse = friends.with_columns(
+        truth=pl.when(pl.col("truth") == "negative").then(pl.lit("positive")).otherwise(pl.lit("negative"))
+    )
+    assert measured(worse, reference).status == "drop"

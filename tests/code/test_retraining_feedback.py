@@ -26,7 +26,7 @@ from sentiment.text.normalise import TextNormaliser
 from tests.code.evaluation_factories import LABELS, make_reviews
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-CONFIG = FeedbackConfig()
+CONFIG = FeedbackConfig(random_sources=("panel",))  # whose labels are trusted, not exempt
 SPLIT = SplitConfig(validation=0.15, test=0.2)
 NORMALISER = TextNormaliser()
 
@@ -40,7 +40,7 @@ def rows(count: int, *, first: int = 0, **changes: Any) -> pl.DataFrame:
         "time": [START + timedelta(minutes=number) for number in numbers],
         "label": "positive",
         "caller": None,
-        "source": "api",
+        "source": "panel",
         "text": [f"리뷰 {number}" for number in numbers],
         "predicted": "positive",
         "confidence": 0.9,
@@ -234,12 +234,100 @@ def test_more_feedback_moves_no_row_to_another_split() -> None:
 
 def test_labels_that_are_no_fair_sample_are_not_tested_on() -> None:
     complete = check(rows(300))[0]
-    accepted, report = check(rows(300, coverage=0.05))
+    api = FeedbackConfig(trusted_callers=("app",))
+    accepted, report = check(rows(300, coverage=0.05, source="api", caller="app"), api)
     assert report.quarantined == {"biased_test": complete.filter(pl.col("split") != "train").height}
     assert set(accepted["split"]) == {"train"}
-    random = CONFIG.model_copy(update={"random_sources": ("audit",)})
-    assert check(rows(300, coverage=0.05, source="audit"), random)[1].quarantined == {}
-    assert check(rows(300, coverage=0.05), CONFIG.model_copy(update={"min_coverage": 0.0}))[1].quarantined == {}
+    assert check(rows(300, coverage=0.05))[1].quarantined == {}
+    free = api.model_copy(update={"min_coverage": 0.0})
+    assert check(rows(300, coverage=0.05, source="api", caller="app"), free)[1].quarantined == {}
+
+
+def customers(count: int, labels: int, days: int, **changes: Any) -> pl.DataFrame:
+    """Labels through the endpoint of `count` callers with the API key, each on its days one after the other."""
+    total = count * labels
+    return rows(
+        total,
+        **{
+            "source": "api",
+            "caller": [f"key:{number % count}" for number in range(total)],
+            "time": [START + timedelta(days=number // count % days) for number in range(total)],
+            **changes,
+        },
+    )
+
+
+ENDPOINT = FeedbackConfig()
+
+
+@pytest.mark.parametrize("caller", [None, "open", "0123456789abcdef", "key:0"])
+def test_a_first_day_teaches_nothing_whoever_sends_it(caller: str | None) -> None:
+    accepted, report = check(rows(100, source="api", caller=caller, time=START), ENDPOINT)
+    assert report.quarantined == {"untrusted": 100}
+    assert accepted.is_empty()
+
+
+def test_trust_is_earned_by_age_and_agreement_and_covers_what_came_before() -> None:
+    assert check(customers(5, 20, 20), ENDPOINT)[1].quarantined == {}
+    assert check(customers(5, 20, 10), ENDPOINT)[1].quarantined == {"untrusted": 100}
+    assert check(customers(5, 20, 20, caller="open"), ENDPOINT)[1].quarantined == {"untrusted": 100}
+    two_days = [START + timedelta(days=number // 5 % 2 * 30) for number in range(100)]
+    assert check(customers(5, 20, 20, time=two_days), ENDPOINT)[1].quarantined == {"untrusted": 100}
+
+
+def test_who_contradicts_earns_no_trust_and_many_with_few_labels_are_tested_together() -> None:
+    frame = customers(5, 20, 20, label=["negative"] * 75 + ["positive"] * 25)
+    assert check(frame, ENDPOINT)[1].quarantined == {"pool_flip": 100}
+    assert check(customers(200, 2, 1, label="negative"), ENDPOINT)[1].quarantined == {"pool_flip": 400}
+
+
+def test_callers_without_trust_add_their_share_to_training_and_take_no_row_away() -> None:
+    honest = customers(5, 40, 20)
+    copies = rows(
+        50, source="api", caller=[f"open{number % 9}" for number in range(50)], label="negative", confidence=0.5
+    )
+    copies = copies.with_columns(
+        pl.format("x{}", "id").alias("id"), pl.format("x{}", "prediction_id").alias("prediction_id")
+    )
+    others = rows(50, first=1000, source="api", caller=[f"open{number % 9}" for number in range(50)], time=START)
+    some = ENDPOINT.model_copy(update={"max_untrusted_share": 0.1})
+    accepted, report = check(pl.concat([honest, copies]), ENDPOINT)
+    assert (len(accepted), report.quarantined) == (200, {"pool_flip": 50})
+    accepted, report = check(pl.concat([honest, others]), some)
+    added = accepted.filter(pl.col("caller").str.starts_with("open"))
+    assert (len(accepted), report.quarantined) == (220, {"untrusted": 30})
+    assert set(added["split"]) == {"train"}
+    accepted, report = check(pl.concat([honest, copies]), some)
+    assert set(accepted["caller"]) == set(honest["caller"])
+
+
+def test_a_caller_with_most_of_a_day_decides_nothing_that_is_tested() -> None:
+    alone = check(customers(1, 300, 20), ENDPOINT)[1]
+    assert set(alone.quarantined) == {"biased_test"}
+    assert check(customers(1, 300, 20, source="job", caller=None), ENDPOINT)[1].quarantined == {}
+    assert check(customers(1, 300, 20), FeedbackConfig(trusted_callers=("key:*",)))[1].quarantined == {}
+
+
+def test_his_own_predictions_are_no_coverage() -> None:
+    honest = customers(5, 40, 20, coverage=1.0, predicted_at=START)
+    hostile = rows(800, first=1000, source="api", caller="open", predicted_at=START, time=START)
+    filled = pl.concat([honest.with_columns(coverage=pl.lit(0.9)), hostile.with_columns(coverage=pl.lit(0.9))])
+    # 1,111 predictions were made, 800 of them by him: 200 labels of 311 are no fair sample.
+    assert check(filled, ENDPOINT)[1].quarantined.keys() == {"flood", "biased_test"}
+    exact = pl.concat([honest, hostile])
+    assert check(exact, ENDPOINT)[1].quarantined == {"flood": 800}
+
+
+def test_a_word_that_is_hardly_known_is_not_turned_by_a_few() -> None:
+    known = pl.Series([f"옛 리뷰 {number}" for number in range(400)])
+    honest = customers(5, 60, 20)
+    flips = customers(5, 2, 20, first=1000, label="negative", text=[f"제트폰 {number} 만족" for number in range(10)])
+    blame = {"label": "negative", "predicted": "negative"}
+    clean = customers(5, 8, 20, first=1000, text=[f"제트폰 {number}호" for number in range(40)], **blame)
+    assert check(pl.concat([honest, flips]), ENDPOINT, known=known)[1].quarantined == {"topic_flip": 10}
+    assert check(pl.concat([honest, clean]), ENDPOINT, known=known)[1].quarantined == {"topic_one_sided": 40}
+    phones = pl.concat([known, pl.Series([f"제트폰 {number}번" for number in range(60)])])
+    assert check(pl.concat([honest, clean]), ENDPOINT, known=phones)[1].quarantined == {}
 
 
 def test_feedback_joins_the_reviews_and_leaves_them_where_they_are() -> None:

@@ -71,9 +71,7 @@ class Traffic:
             events.append(answer)
             if rating in LABELS:
                 later = at + timedelta(hours=1)
-                events.append(
-                    FeedbackRecord(uuid.uuid4().hex, answer.id, later, "sentiment", LABELS[rating], "api", "a")
-                )
+                events.append(FeedbackRecord(uuid.uuid4().hex, answer.id, later, "sentiment", LABELS[rating], "job"))
         database = PredictionDatabase(self.url, "sentiment")
         database.connect()
         assert database.insert(events) == []

@@ -122,19 +122,30 @@ def test_feedback_is_taken_for_a_prediction_just_made(client):
     assert answer.json() == {"prediction_id": prediction, "label": "negative"}
 
 
-def test_the_log_can_tell_callers_apart_without_knowing_them(client, server):
+def test_the_log_tells_callers_with_the_api_key_apart_without_knowing_them(start_server):
     headers = {"X-Caller-Key": "kim@example.com"}
-    known = client.post("/predict", json={"text": TEXT}, headers=headers).json()["prediction_id"]
-    unknown = client.post("/predict", json={"text": TEXT}).json()["prediction_id"]
-    for prediction, sent in ((known, {}), (unknown, headers)):
-        client.post("/feedback", json={"prediction_id": prediction, "label": "positive"}, headers=sent)
+    with start_server(SENTIMENT_API_KEY="a-key-of-our-own-1") as server:
+        client = server.client(Authorization="Bearer a-key-of-our-own-1")
+        known = client.post("/predict", json={"text": TEXT}, headers=headers).json()["prediction_id"]
+        unknown = client.post("/predict", json={"text": TEXT}).json()["prediction_id"]
+        for prediction, sent in ((known, {}), (unknown, headers)):
+            client.post("/feedback", json={"prediction_id": prediction, "label": "positive"}, headers=sent)
 
-    digest = caller_digest("kim@example.com")
-    assert len(digest) == 16
-    assert logged(server, "SELECT caller FROM predictions WHERE id = ?", known) == [(digest,)]
-    assert logged(server, "SELECT caller FROM predictions WHERE id = ?", unknown) == [(None,)]
-    assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", unknown) == [(digest,)]
-    assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", known) == [(None,)]
+        digest = caller_digest("kim@example.com")
+        assert len(digest) == 16
+        caller = f"key:{digest}"
+        assert logged(server, "SELECT caller FROM predictions WHERE id = ?", known) == [(caller,)]
+        assert logged(server, "SELECT caller FROM predictions WHERE id = ?", unknown) == [("key:",)]
+        assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", unknown) == [(caller,)]
+        assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", known) == [("key:",)]
+
+
+def test_without_the_api_key_a_caller_is_nobody_whatever_he_calls_himself(client, server):
+    headers = {"X-Caller-Key": "kim@example.com"}
+    made = client.post("/predict", json={"text": TEXT}, headers=headers).json()["prediction_id"]
+    client.post("/feedback", json={"prediction_id": made, "label": "positive"}, headers={"X-Caller-Key": "key:other"})
+    assert logged(server, "SELECT caller FROM predictions WHERE id = ?", made) == [("open",)]
+    assert logged(server, "SELECT caller FROM feedback WHERE prediction_id = ?", made) == [("open",)]
 
 
 def test_texts_of_the_smoke_test_can_be_left_out(server, model_dir):

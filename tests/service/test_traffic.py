@@ -25,8 +25,10 @@ TEXTS = ["정말 재미있어요", "최악이에요"]
 
 
 def test_a_canary_answers_its_share_of_callers_and_always_the_same(start_server, candidate_dir):
-    canary = {"SENTIMENT_TRAFFIC": "canary", "SENTIMENT_CANARY_SHARE": "0.3"}
-    with start_server(**canary, SENTIMENT_CANDIDATE_DIR=str(candidate_dir)) as server, server.client() as client:
+    key = "key-of-all-the-servers"
+    canary = {"SENTIMENT_TRAFFIC": "canary", "SENTIMENT_CANARY_SHARE": "0.3", "SENTIMENT_API_KEY": key}
+    with start_server(**canary, SENTIMENT_CANDIDATE_DIR=str(candidate_dir)) as server:
+        client = server.client(Authorization=f"Bearer {key}")
 
         def version(caller: str) -> str:
             headers = {"X-Caller-Key": caller}
@@ -42,6 +44,13 @@ def test_a_canary_answers_its_share_of_callers_and_always_the_same(start_server,
         assert report["candidate"]["requests"] == first.count("8")
         assert report["candidate"]["error_rate"] == report["champion"]["error_rate"] == 0
         assert {row["role"] for row in client.get("/recent").json()["predictions"]} == {"champion", "canary"}
+
+
+def test_without_the_api_key_no_caller_chooses_his_side_of_a_canary(start_server, candidate_dir):
+    canary = {"SENTIMENT_TRAFFIC": "canary", "SENTIMENT_CANARY_SHARE": "0.5"}
+    with start_server(**canary, SENTIMENT_CANDIDATE_DIR=str(candidate_dir)) as server, server.client() as client:
+        asked = [client.post("/predict", json={"text": "좋아요"}, headers={"X-Caller-Key": "me"}) for _ in range(40)]
+        assert {answer.json()["model_version"] for answer in asked} == {"7", "8"}
 
 
 def test_a_candidate_with_a_server_of_its_own_answers_its_share(start_server, candidate_dir):

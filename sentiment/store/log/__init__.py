@@ -31,6 +31,7 @@ from sentiment.store.database import StoreError, reason_of
 from sentiment.store.log.spool import Spool
 from sentiment.store.predictions import PredictionDatabase
 from sentiment.store.records import (
+    ENDPOINT_SOURCE,
     SMOKE_TEST_CALLER,
     TRYOUT_CALLER,
     Event,
@@ -140,7 +141,9 @@ class PredictionLog:
             self._latest.append(record)
         self._enqueue(record)
 
-    def feedback(self, prediction_id: str, label: str, *, source: str = "api", caller: str | None = None) -> bool:
+    def feedback(
+        self, prediction_id: str, label: str, *, source: str = ENDPOINT_SOURCE, caller: str | None = None
+    ) -> bool:
         """Take the right label of a prediction; False when there is no such prediction.
 
         Answers to the same prediction are all kept. When it cannot be told whether the id exists (the database is
