@@ -39,7 +39,8 @@ class QualityConfig(Config):
     The verdict is on the newest `rows` labels of the champion: a fixed number, so that it does not depend on traffic.
     Labels count when they cover a day's rows by `min_coverage`, or come from one of `random_sources`: people who
     answer by themselves correct more than they confirm. Those of the endpoint count only if their caller is one of
-    `trusted_callers`, or came with the API key and gave labels over `trust_days`; see `sentiment.monitoring.trust`.
+    `trusted_callers`, came with the API key and gave labels over `trust_days`, or is that of an endpoint without a key
+    while `trust_keyless`; see `sentiment.monitoring.trust`.
     """
 
     removed = frozenset({"resamples"})
@@ -50,4 +51,5 @@ class QualityConfig(Config):
     min_coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
     random_sources: tuple[str, ...] = ()
     trusted_callers: tuple[str, ...] = ()
+    trust_keyless: bool = True
     trust_days: Annotated[int, Field(ge=1, le=365)] = 14

@@ -39,9 +39,10 @@ class FeedbackConfig(Config):
     others are the one caller `open`.
 
     Trust: only labels of trusted callers teach and test. These are `trusted_callers` (a name that ends in * stands for
-    all that begin so), and callers with the API key who gave labels over at least `trust_days` days and contradict
-    predictions no more than their confidence allows, by `flip_margin`. Their earlier labels count from then on. All
-    other callers together may add `max_untrusted_share` of what trusted ones add, to the training rows only.
+    all that begin so); `open` while `trust_keyless`, as an endpoint without a key is for its own machine; and callers
+    with the API key who gave labels over at least `trust_days` days and contradict predictions no more than their
+    confidence allows, by `flip_margin`. Their earlier labels count from then on. All other callers together may add
+    `max_untrusted_share` of what trusted ones add, to the training rows only.
 
     Floods: a caller with more than `max_caller_rows` labels in a day; or with more than `max_caller_share` of a day's
     labels, if several callers gave some. Label flips: a caller contradicts predictions made with at least
@@ -59,6 +60,7 @@ class FeedbackConfig(Config):
     flip_confidence: Share = 0.8
     flip_margin: Share = 0.2
     trusted_callers: tuple[str, ...] = ()
+    trust_keyless: bool = True
     trust_days: Annotated[int, Field(ge=1, le=365)] = 14
     max_untrusted_share: Annotated[float, Field(ge=0, le=1)] = 0
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.8

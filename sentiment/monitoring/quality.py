@@ -20,7 +20,7 @@ import polars as pl
 from sentiment.config.drift import QualityConfig
 from sentiment.messages import Message, say, sentences
 from sentiment.monitoring.reference import Reference
-from sentiment.monitoring.trust import earned, named
+from sentiment.monitoring.trust import earned, keyless, named
 from sentiment.stats.bootstrap import Metric, resample_cells, wilson
 from sentiment.stats.metrics import count_cells
 from sentiment.store.records import ENDPOINT_SOURCE
@@ -222,7 +222,8 @@ def _trusted(known: pl.DataFrame, config: QualityConfig) -> pl.Series:
     if "caller" not in known.columns:
         return pl.repeat(True, known.height, eager=True)
     answers = known.select("caller", "time", "confidence", label="truth", predicted="label")
-    chosen = known.select((pl.col("source") != ENDPOINT_SOURCE) | named(config.trusted_callers)).to_series()
+    told = named(config.trusted_callers) | keyless(trusted=config.trust_keyless)
+    chosen = known.select((pl.col("source") != ENDPOINT_SOURCE) | told).to_series()
     return chosen.fill_null(value=False) | earned(answers, days=config.trust_days, margin=1)
 
 

@@ -1,14 +1,15 @@
 """Whose labels are believed: callers who are known, and callers who gave labels for long enough and mostly agreed.
 
 An identity that its bearer chooses proves nothing: one person may have hundreds ("The Sybil Attack", Douceur 2002).
-Only callers who came with the server's API key can earn trust; everyone without it is one caller, who never does.
+Only callers who came with the server's API key can earn trust; everyone without it is one caller, who never does. An
+endpoint without a key is for its own machine, unless somebody says otherwise: its one caller is believed by default.
 """
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.store.records import KEYED_CALLER
+from sentiment.store.records import KEYED_CALLER, OPEN_CALLER
 
 SIGNIFICANCE = 0.01  # every caller is judged in every run: 0.05 would accuse too many honest ones
 LABEL_DAYS = 3  # on which a caller must have given labels: waiting alone earns nothing
@@ -19,6 +20,11 @@ def named(callers: tuple[str, ...]) -> pl.Expr:
     exact = pl.col("caller").is_in([each for each in callers if not each.endswith("*")])
     begun = [pl.col("caller").str.starts_with(each.removesuffix("*")) for each in callers if each.endswith("*")]
     return pl.any_horizontal(exact, *begun).fill_null(False)
+
+
+def keyless(*, trusted: bool) -> pl.Expr:
+    """Rows of the one caller of an endpoint without a key, where its callers are `trusted`."""
+    return ((pl.col("caller") == OPEN_CALLER) & trusted).fill_null(value=False)
 
 
 def earned(rows: pl.DataFrame, *, days: int, margin: float) -> pl.Series:

@@ -15,7 +15,7 @@ from sentiment.config.retrain import FeedbackConfig
 from sentiment.data.read import detect_language
 from sentiment.data.reviews import FEEDBACK_SOURCE, SPLITS, Splits
 from sentiment.data.split import by_hash
-from sentiment.monitoring.trust import earned, lower_bound, named
+from sentiment.monitoring.trust import earned, keyless, lower_bound, named
 from sentiment.store.records import ENDPOINT_SOURCE
 from sentiment.stored import Frozen, Report
 from sentiment.text.normalise import TextNormaliser
@@ -240,10 +240,13 @@ def _flips(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
 
 
 def _believed(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
-    """Rows that someone with the database wrote, of callers whom the config names, and of those who earned trust."""
+    """Rows that someone with the database wrote, of callers whom the config names, of an endpoint without a key, and of
+    callers who earned trust.
+    """
     chosen = rows.select(_sure(config)).to_series()
     judged = _open(rows)
     found = judged.filter(earned(judged, days=config.trust_days, margin=config.flip_margin))["row"]
+    chosen |= rows.select(keyless(trusted=config.trust_keyless)).to_series()
     return chosen | rows["row"].is_in(found.implode())
 
 
@@ -322,7 +325,7 @@ def _fair(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
 
     Only labels of trusted callers cover a day, and what only others labelled is none of its predictions: whoever labels
     what he asks himself neither fills a day up nor empties it. A caller with most of a day's predictions decides alone
-    what is tested: no fair sample, unless the config names him.
+    what is tested: no fair sample, unless the config names him, or the endpoint has no key.
     """
     day = pl.col("predicted_at").dt.date()
     seen = rows.filter(pl.col("text").is_not_null()).unique(["prediction_id", "caller"])
@@ -335,7 +338,11 @@ def _fair(rows: pl.DataFrame, config: FeedbackConfig) -> pl.Series:
     seen = seen.with_columns(day=day).join(days, on="day").join(callers, on=["day", "caller"], nulls_equal=True)
     others = pl.col("asked") - (pl.col("labelled") - pl.col("believed"))
     covered = (pl.col("believed") >= config.min_coverage * others - ROUNDING) & pl.col("trusted")
-    shared = (pl.col("own") <= config.max_caller_share * pl.col("asked")) | _sure(config)
+    shared = (
+        (pl.col("own") <= config.max_caller_share * pl.col("asked"))
+        | _sure(config)
+        | keyless(trusted=config.trust_keyless)
+    )
     drawn = pl.col("source").is_in(list(config.random_sources))
     found = seen.filter((covered & shared) | drawn)
     keys = rows.join(found, on=["prediction_id", "caller"], how="semi", nulls_equal=True)["row"]

@@ -257,7 +257,7 @@ def customers(count: int, labels: int, days: int, **changes: Any) -> pl.DataFram
     )
 
 
-ENDPOINT = FeedbackConfig()
+ENDPOINT = FeedbackConfig(trust_keyless=False)
 
 
 @pytest.mark.parametrize("caller", [None, "open", "0123456789abcdef", "key:0"])
@@ -265,6 +265,11 @@ def test_a_first_day_teaches_nothing_whoever_sends_it(caller: str | None) -> Non
     accepted, report = check(rows(100, source="api", caller=caller, time=START), ENDPOINT)
     assert report.quarantined == {"untrusted": 100}
     assert accepted.is_empty()
+
+
+def test_an_endpoint_without_a_key_is_for_its_own_machine_unless_the_config_says_otherwise() -> None:
+    accepted, report = check(rows(100, source="api", caller="open", time=START), FeedbackConfig())
+    assert (len(accepted), report.quarantined) == (100, {})
 
 
 def test_trust_is_earned_by_age_and_agreement_and_covers_what_came_before() -> None:

@@ -54,9 +54,7 @@ def test_the_loop_closes(run: Run, receiver: Receiver, port: int, tmp_path: Path
     # A few hundred test rows: a larger share shows a gain at all, and the calibration error is mostly noise.
     train = settings({"dataset.path": str(movies), "split.test": "0.3", "gate.max_ece": "0.15"})
     # A retraining starts from the config that the champion was trained with: nothing of it is said again.
-    # Only its customers reach this endpoint, which asks for no API key: on its first day their labels are trusted.
-    trusted = {"quality.trusted_callers": "[open]", "retrain.feedback.trusted_callers": "[open]"}
-    monitor = settings({"retrain.deployment.port": str(port), **trusted})
+    monitor = settings({"retrain.deployment.port": str(port)})
 
     with chapter("2024: the first champion, trained on movie reviews, is served"):
         tell(run("--pipeline", "train", *train), "Promoted")
