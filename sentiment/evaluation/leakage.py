@@ -43,7 +43,7 @@ def _words(test: pl.DataFrame, labels: tuple[str, ...]) -> Iterator[str]:
         for word, inside, outside in telling.select("word", "inside", "outside").iter_rows():
             itself = ", the label itself," if word == label.lower() else ""
             yield (
-                f"'{masked(word)}'{itself} stands in {inside:,} of {rows:,} test texts labelled {label} and in "
+                f"'{masked(word)}'{itself} occurs in {inside:,} of {rows:,} test texts labelled {label} and in "
                 f"{outside:,} of the others."
             )
 

@@ -45,7 +45,7 @@ def train_linear(
     tfidf = TfIdf.fit(counted, max_ngram=config.max_ngram, min_df=config.min_df)
     if not len(tfidf.hashes):
         raise DataError(
-            f"No n-gram stands in {config.min_df} of the {counted_of(len(train), 'training text')}.",
+            f"No n-gram occurs in {config.min_df} of the {counted_of(len(train), 'training text')}.",
             f"Take rarer ones as well: {option(f'candidates.{config.name}.min_df', 1)}",
         )
     features = _matrix(tfidf, counted)

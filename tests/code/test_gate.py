@@ -323,7 +323,7 @@ def test_a_perfect_score_is_suspected_with_what_was_found() -> None:
     reviews = make_reviews(TRUTH.tolist())
     perfect = make_evaluation(reviews, predicting(TRUTH))
     majority = make_evaluation(reviews, predicting([1] * 400, confidence=0.5), name="majority")
-    found = "'[positive]' stands in 200 of 200 test texts labelled positive and in 0 of the others."
+    found = "'[positive]' occurs in 200 of 200 test texts labelled positive and in 0 of the others."
 
     def decided(config: GateConfig, *leaks: str) -> GateDecision:
         return decide(
@@ -335,7 +335,7 @@ def test_a_perfect_score_is_suspected_with_what_was_found() -> None:
     assert decision.reasons[0].startswith("Accuracy 1.000 on 400 test rows is above 0.995: ")
     assert found in decision.reasons[0]
     assert "--set gate.max_accuracy=1" in decision.reasons[0]
-    assert "&#x27;[positive]&#x27; stands in 200" in page_of(decision)
+    assert "&#x27;[positive]&#x27; occurs in 200" in page_of(decision)
     assert "read some" in decided(CONFIG).reasons[0]
     assert decided(CONFIG.model_copy(update={"max_accuracy": 1.0})).approved
 

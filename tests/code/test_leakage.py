@@ -59,9 +59,9 @@ def test_the_whole_bundled_sample_has_no_sign(sample: Splits) -> None:
 @pytest.mark.parametrize(
     ("expected", "change"),
     [
-        ("'positive', the label itself, stands in", {"text": pl.format("{} ({})", "text", LABEL)}),
-        ("'★' stands in", {"text": only_positive(pl.format("★ {}", "text"))}),
-        ("'★★★' stands in", {"text": pl.format("★{} {}", pl.col("label").replace_strict({0: "", 1: "★★"}), "text")}),
+        ("'positive', the label itself, occurs in", {"text": pl.format("{} ({})", "text", LABEL)}),
+        ("'★' occurs in", {"text": only_positive(pl.format("★ {}", "text"))}),
+        ("'★★★' occurs in", {"text": pl.format("★{} {}", pl.col("label").replace_strict({0: "", 1: "★★"}), "text")}),
         ("The end of the text alone gives", {"text": pl.format("{} {}점", "text", pl.col("rating").cast(pl.Int8))}),
         ("The beginning of the text alone gives", {"text": pl.format("{}00{}: {}", "label", NUMBER, "text")}),
         (

@@ -13,7 +13,6 @@ from click.testing import CliRunner, Result
 from cli import serve
 from cli.main import commands
 from sentiment.errors import StackError
-from stacks.bentoml_kubernetes.service import KubernetesService
 from stacks.model_deployer import Running
 
 METRICS = """
@@ -102,35 +101,3 @@ def test_stopping_twice_is_said_and_no_error(server: StandIn) -> None:
 def test_the_log_is_masked_and_as_long_as_asked(server: StandIn) -> None:
     assert call("logs", "-n", "1").output == "[EMAIL] failed\n"
     assert call("logs").output == "started\n[EMAIL] failed\n"
-
-
-def test_on_a_cluster_pods_are_replaced_or_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[str] = []
-    found = SimpleNamespace(
-        metadata=SimpleNamespace(labels={"sentiment-ops/service": "u"}),
-        status=SimpleNamespace(available_replicas=2),
-        spec=SimpleNamespace(replicas=2),
-    )
-    made = datetime(2026, 11, 29, tzinfo=UTC)
-    cluster = SimpleNamespace(
-        deployment=lambda name: found if name == "reviews" else None,
-        pods=lambda *_: [SimpleNamespace(metadata=SimpleNamespace(creation_timestamp=made))],
-        restart=lambda name: done.append(f"restart {name}"),
-        wait_rolled_out=lambda name, *_: done.append(f"wait {name}"),
-    )
-    monkeypatch.setattr("stacks.bentoml_kubernetes.service.LABEL", "sentiment-ops/service")
-    service: Any = SimpleNamespace(
-        cluster=cluster,
-        uuid="u",
-        config=SimpleNamespace(deployment="reviews", start_seconds=9),
-        deployments=lambda: ["reviews"],
-        start=lambda: done.append("start"),
-    )
-    service.running = lambda: KubernetesService.running(service)
-    assert service.running() == Running("2 of 2 pods", made)
-    KubernetesService.restart(service)
-    assert done == ["restart reviews", "wait reviews"]
-    found.status.available_replicas = None
-    assert service.running() is None
-    KubernetesService.restart(service)
-    assert done[-1] == "start"

@@ -165,7 +165,7 @@ def test_a_label_without_rows_is_an_error(part: int, name: str) -> None:
 
 
 def test_no_frequent_ngram_is_an_error() -> None:
-    with pytest.raises(DataError, match="No n-gram stands in 1000 of the"):
+    with pytest.raises(DataError, match="No n-gram occurs in 1000 of the"):
         trained(LinearConfig(name="linear", min_df=1000))
 
 

@@ -609,7 +609,7 @@ def mlflow_refuses(world: World) -> None:
 # Training
 
 
-@case("sentiment/training/linear: No n-gram stands in … of the ….")
+@case("sentiment/training/linear: No n-gram occurs in … of the ….")
 def rare_ngrams(world: World) -> None:
     world.overrides = ["candidates=[linear]", "candidates.linear.min_df=500"]
 
