@@ -103,9 +103,7 @@ def train() -> None:
         run = Client().get_pipeline_run(trained.run_id)
         outcome = {"source": digest, **facts(lambda name: artifact_of(run, name).load())}
         steps = {name: (step.end_time - step.start_time).total_seconds() for name, step in run.steps.items()}
-    Path(result).write_text(
-        json.dumps({"outcome": outcome, "seconds": seconds, "steps": steps}), encoding="utf-8"
-    )
+    Path(result).write_text(json.dumps({"outcome": outcome, "seconds": seconds, "steps": steps}), encoding="utf-8")
 
 
 def facts(load: Any) -> dict[str, Any]:

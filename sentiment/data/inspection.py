@@ -24,7 +24,7 @@ from sentiment.data.columns import column_named_as, is_column_name
 from sentiment.data.dialect import SEPARATORS, count_rows, fitting_separator, hint, is_number, reader
 from sentiment.data.encoding import OTHER_FILE, UTF8, as_utf8, encoding_of
 from sentiment.data.files import NO_ROWS, check_json_line, check_json_shape, format_of, unpacked
-from sentiment.data.labels import MOST_LABELS, as_setting, ratings_as_numbers, tidy
+from sentiment.data.labels import MOST_LABELS, SLIP, as_setting, ratings_as_numbers, tidy
 from sentiment.data.names import counted, listed, masked, other_column
 from sentiment.errors import OR, DataError, setting
 from sentiment.text.pii import mask
@@ -34,7 +34,6 @@ HEAD_BYTES = 4 << 20
 HEAD_ROWS = 2000
 # So few values beside known ones are mistakes, and no labels.
 STRANGE_SHARE = 0.1
-SLIP = 0.8
 WORDS = {
     "negative": {"negative", "neg", "bad", "부정", "부정적", "나쁨", "불만"},
     "neutral": {"neutral", "neu", "중립", "중립적", "보통"},
@@ -207,7 +206,10 @@ def _require_header(found: Inspection, names: Sequence[str], rows: Sequence[Sequ
     path = found.path
     if any(map(is_column_name, names)):
         return
-    looks = [is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in names]
+    # R and pandas number the rows in a first column without a name.
+    numbered = len(names) > 1 and not names[0].strip() and _numbers([row[0] for row in rows])
+    named = names[1:] if numbered else names
+    looks = [is_number(name) or len(name) > 40 or len(name.split()) > 4 or not name.strip() for name in named]
     words = {word for every in WORDS.values() for word in every}
     if any(looks) or any(name.strip().casefold() in words for name in names):
         invented = [f"column_{number}" for number in range(1, len(names) + 1)]
@@ -293,9 +295,7 @@ def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], foun
     elif len(values) > MOST_LABELS:
         found.doubts.append(f"{masked(name)!r} has {len(values):,} different values: is it the column of labels?")
     elif values and meant.keys() == values.keys() and len(set(meant.values())) > 1:
-        labels = [label for label in WORDS if label in meant.values()]
-        if labels != DatasetConfig.model_fields["labels"].default:
-            found.settings["labels"] = labels
+        _take_labels(meant, found)
         mapping = {value: label for value, label in meant.items() if value.casefold() != label}
         if mapping:
             found.settings["label_values"] = mapping
@@ -311,11 +311,16 @@ def _mean_labels(name: str, values: Counter[str], given: Mapping[str, Any], foun
         )
 
 
-def _mean_strange(name: str, meant: Mapping[str, str], strange: Mapping[str, int], found: Inspection) -> None:
-    """Nearly all values are known words: the few others are slips of the keyboard, or are left out."""
+def _take_labels(meant: Mapping[str, str], found: Inspection) -> None:
+    """The labels that values mean, in their usual order; the default ones need no setting."""
     labels = [label for label in WORDS if label in meant.values()]
     if labels != DatasetConfig.model_fields["labels"].default:
         found.settings["labels"] = labels
+
+
+def _mean_strange(name: str, meant: Mapping[str, str], strange: Mapping[str, int], found: Inspection) -> None:
+    """Nearly all values are known words: the few others are slips of the keyboard, or are left out."""
+    _take_labels(meant, found)
     slips = {
         value: close[0] for value in strange if (close := difflib.get_close_matches(value, meant, n=1, cutoff=SLIP))
     }

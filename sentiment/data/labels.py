@@ -13,7 +13,7 @@ from sentiment.errors import OR, DataError, option
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 # A value as close as this to a label is a slip of the keyboard.
-_SLIP = 0.8
+SLIP = 0.8
 # Ratings above every range, as a share of all, from which the ranges are taken to be made for another scale.
 _OFF_SCALE = 0.05
 _SCALES = (5, 10, 100)
@@ -116,7 +116,7 @@ def _ways_out(unknown: list[str], nothing_known: bool, config: DatasetConfig) ->
             f"Learn the values: {as_setting('labels', learn)}"
             f"{OR}Say what each means: {as_setting('label_values', meaning)}"
         )
-    close = {value: difflib.get_close_matches(value, config.labels, n=1, cutoff=_SLIP) for value in unknown}
+    close = {value: difflib.get_close_matches(value, config.labels, n=1, cutoff=SLIP) for value in unknown}
     slips = {value: found[0] for value, found in close.items() if found}
     mapping = {**(config.label_values or {}), **{value: slips.get(value) for value in unknown}}
     named = ", ".join(f"{value!r} as {label!r}" for value, label in slips.items())

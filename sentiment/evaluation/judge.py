@@ -42,7 +42,7 @@ def judge(
     champion = registry.champion()
     suspected = evaluation.accuracy.value > gate_config.max_accuracy
     leaks = signs_of_leakage(train, test) if suspected else ()
-    if champion is None or champion.digest == digest:
+    if champion is None or champion.digest == digest or not registry.has_files(champion.version):
         return decide(
             evaluation,
             baselines,
@@ -54,17 +54,6 @@ def judge(
             leaks=leaks,
         )
     champion_evaluation = comparison = None
-    if not registry.has_files(champion.version):
-        return decide(
-            evaluation,
-            baselines,
-            None,
-            None,
-            gate_config,
-            candidate_digest=digest,
-            champion_digest=champion.digest,
-            leaks=leaks,
-        )
     with tempfile.TemporaryDirectory() as folder:
         classifier = load_classifier(registry.fetch(champion.version, Path(folder)))
         if (classifier.task, classifier.labels) == (candidate.task, test.labels):

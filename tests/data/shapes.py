@@ -267,6 +267,15 @@ SHAPES = (
         asked=True,
     ),
     Shape("R: row names under an empty name", "r.csv", table(["", "text", "label"], NUMBERED)),
+    Shape(
+        "pandas: an index without a name, names that only end as usual ones",
+        "index.txt",
+        table(
+            ["", "고객 후기", "airline_sentiment"],
+            [(row, text, "긍정" if label == "positive" else "부정") for row, text, label in NUMBERED],
+            "\t",
+        ).encode("utf-16"),
+    ),
     Shape("pandas: an index column", "pandas.csv", table(["Unnamed: 0", "text", "label"], NUMBERED)),
     Shape(
         "pandas: JSON by columns",
